@@ -1,0 +1,1 @@
+"""The wing that looks after the house: health, healing, governance and change."""

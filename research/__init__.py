@@ -1,0 +1,1 @@
+"""The wing that learns: research tracks and the lab where trading agents grow."""

@@ -1,0 +1,1 @@
+"""RoboInvest: a trading daemon that stays inside limits no model can widen."""

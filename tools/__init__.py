@@ -1,0 +1,1 @@
+"""Instruments with an outside or a side effect: market data, files, calendars."""
