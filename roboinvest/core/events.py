@@ -1,0 +1,84 @@
+"""Facts that services tell each other over the bus: frozen, past tense, one class each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class TradingState(StrEnum):
+    """What the daemon may do with money."""
+
+    STARTING = "STARTING"
+    RECONCILING = "RECONCILING"
+    READY = "READY"
+    DEGRADED = "DEGRADED"  # exits only
+    HALTED = "HALTED"  # nothing is sent; a person resumes
+
+
+class Severity(StrEnum):
+    """How much an alert matters."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A fact."""
+
+    at: datetime  # UTC, real time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickCompleted(Event):
+    """A tick was decided, executed and committed."""
+
+    tick_id: str
+    tick_at: datetime  # UTC, market time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingStateChanged(Event):
+    """The daemon may now do more, or less, with money."""
+
+    state: TradingState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFailed(Event):
+    """A supervised service raised, returned, or made no progress."""
+
+    service: str
+    reason: str
+    restarts: int
+    quarantined: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecovered(Event):
+    """A service that had failed makes progress again."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRaised(Event):
+    """Something a person may have to know. `key` names the cause: raised once, then counted."""
+
+    key: str
+    severity: Severity
+    kind: str  # "data", "system", "agent", "broker", "budget", "security"
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertResolved(Event):
+    """The cause of an alert is gone; `message` says what recovered it."""
+
+    key: str
+    message: str

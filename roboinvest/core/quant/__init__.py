@@ -1,0 +1,1 @@
+"""The quantitative expert: indicators, levels, regime, setup vector, votes and calibration."""

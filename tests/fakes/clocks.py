@@ -1,0 +1,43 @@
+"""Clocks for tests: one that stands still until told, one that follows the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+
+
+class ManualClock:
+    """Time that passes when the test says so."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+        self._passed_s = 0.0
+
+    def now(self) -> datetime:
+        """Return the wall time."""
+        return self._start + timedelta(seconds=self._passed_s)
+
+    def monotonic(self) -> float:
+        """Return the seconds passed so far."""
+        return self._passed_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._passed_s += seconds
+
+
+class LoopClock:
+    """The running loop's time, virtual or real, as a clock."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+
+    def now(self) -> datetime:
+        """Return the wall time: the start plus the loop's time."""
+        return self._start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        """Return the loop's time in seconds."""
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,71 @@
+"""What a run has left in its database, read as any outsider could: by SQL, read only.
+
+It does not go through the product's own reader, so that a fault there cannot hide one in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+_BUSY_S: Final = 5.0
+
+
+class StoredRun:
+    """The database of one data folder; it may be in use, and it may not be there yet."""
+
+    def __init__(self, data: Path) -> None:
+        self._database = data / "roboinvest.db"
+
+    def rows(self, statement: str, *values: object) -> list[Any]:
+        """Return the rows of a SELECT; none where there is no database, or no table, yet."""
+        try:
+            with closing(
+                sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=_BUSY_S)
+            ) as connection:
+                return connection.execute(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error) or "unable to open" in str(error):
+                return []
+            raise
+
+    def ticks(self) -> list[str]:
+        """Return the times of the ticks in the order they were committed."""
+        return [at for (at,) in self.rows("SELECT at FROM ticks ORDER BY rowid")]
+
+    def tick_count(self) -> int:
+        """Return how many ticks are committed."""
+        return next((count for (count,) in self.rows("SELECT count(*) FROM ticks")), 0)
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """Return what each tick knew, decided and did, in the order they were committed."""
+        packed = self.rows("SELECT body FROM ticks WHERE body IS NOT NULL ORDER BY rowid")
+        return [json.loads(zlib.decompress(body)) for (body,) in packed]
+
+    def equity(self) -> list[Decimal]:
+        """Return the equity after each tick, in the order of the ticks."""
+        return [Decimal(text) for (text,) in self.rows("SELECT equity FROM ticks ORDER BY rowid")]
+
+    def order_ids(self) -> list[str]:
+        """Return the client order ids, in the order they were sent."""
+        return [name for (name,) in self.rows("SELECT client_order_id FROM orders ORDER BY seq")]
+
+    def open_orders(self) -> list[str]:
+        """Return the client order ids that can still fill."""
+        ended = {"filled", "cancelled", "expired", "rejected"}
+        found = self.rows("SELECT client_order_id, state FROM orders ORDER BY seq")
+        return [name for name, state in found if state not in ended]
+
+    def sent(self) -> int:
+        """Return how many orders the ticks say that they have sent."""
+        return next((count for (count,) in self.rows("SELECT sum(orders) FROM ticks")), 0) or 0
+
+    def holdings(self) -> Sequence[tuple[str, str, str, str]]:
+        """Return symbol, shares, price and lot of everything that is held."""
+        return self.rows("SELECT symbol, qty, price, lot_id FROM lots ORDER BY symbol, place")
