@@ -1,0 +1,1 @@
+"""Services of the house: settings, clocks, bus, supervision, storage, control, logs."""

@@ -1,0 +1,65 @@
+"""Clocks: the machine's own, and the pace at which a replayed or simulated market goes by.
+
+This is the only file that reads the machine's time. The paced clock counts loop time, so that it
+runs unchanged under a virtual-time loop. It knows no calendar: it is only ever asked for tick
+times, and a gap longer than the longest one inside a session is closed hours and costs no more
+than one tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC wall time."""
+        return datetime.now(UTC)  # noqa: TID251 this is the clock
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards."""
+        return time.monotonic()
+
+
+class PacedMarketClock:
+    """A market's time that passes at a chosen speed, tick by tick."""
+
+    def __init__(self, start: datetime, speed: float | None, *, longest_gap: timedelta) -> None:
+        """Begin at `start`, or at the last committed tick of a run that is resumed.
+
+        Args:
+            start: UTC, market time.
+            speed: market minutes per real minute; None: as fast as possible.
+            longest_gap: between two ticks of one session; what is longer is closed hours.
+        """
+        self._at = start
+        self._speed = speed
+        self._longest_gap = longest_gap
+        self._reached_at: float | None = None  # loop time at which `_at` was due
+
+    def now(self) -> datetime:
+        """Return the market instant that was last waited for."""
+        return self._at
+
+    async def wait_until(self, instant: datetime) -> None:
+        """Return when the market reaches `instant`; at once if it has.
+
+        Work that takes longer than the pace makes the next tick start at once; the pace then
+        goes on from there, so that a stall is never followed by a burst.
+        """
+        gap = instant - self._at
+        if gap <= timedelta(0):
+            return
+        loop_now = asyncio.get_running_loop().time()
+        due = loop_now
+        if self._speed is not None:
+            pay_s = min(gap, self._longest_gap).total_seconds() / self._speed
+            before = loop_now if self._reached_at is None else self._reached_at
+            due = max(before + pay_s, loop_now)
+        await asyncio.sleep(due - loop_now)  # also when it is 0: other services need their turn
+        self._reached_at = due
+        self._at = instant

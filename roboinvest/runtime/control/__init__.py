@@ -1,0 +1,1 @@
+"""The control port: what the command line may ask a running daemon."""

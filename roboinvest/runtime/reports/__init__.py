@@ -1,0 +1,1 @@
+"""The JSON files for a frontend: their models, how figures become them, how they are written."""

@@ -1,0 +1,1 @@
+"""Keeps services alive: the contract, the tree, back-off, and the guards around the loop."""
