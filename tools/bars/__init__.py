@@ -1,0 +1,1 @@
+"""Recorded bars: reading files, checking them, and the store."""

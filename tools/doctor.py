@@ -1,0 +1,171 @@
+"""The doctor: looks at what a daemon needs, and names the one step that mends each finding.
+
+It changes nothing but a probe file that it takes away again, and it never starts anything.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from roboinvest.core.errors import RoboInvestError
+from roboinvest.core.ports import Calendar
+from roboinvest.runtime.configuration.settings import Settings
+from roboinvest.runtime.folder import DataFolder
+from roboinvest.runtime.halt import HaltFile
+
+MIN_FREE_MB: Final = 500
+OLDEST_PYTHON: Final = (3, 11)
+_SANE_YEARS: Final = (2025, 2100)  # a clock outside them was never set
+
+
+class Grade(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check."""
+
+    name: str
+    grade: Grade
+    fact: str
+    mend: str = ""  # the next step; empty when nothing is wrong
+
+
+class Doctor:
+    """Examines one installation and one data folder."""
+
+    def __init__(
+        self, settings: Settings, folder: DataFolder, calendar: Calendar, now: datetime
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._calendar = calendar
+        self._now = now
+
+    def examine(self) -> Sequence[Finding]:
+        """Return every finding, in the order in which to mend them."""
+        checks: tuple[Callable[[], Finding], ...] = (
+            self._python,
+            self._packages,
+            self._clock,
+            self._data_folder,
+            self._disk,
+            self._daemon,
+            self._halt,
+            self._sessions,
+            self._recall,
+            self._model,
+            self._broker,
+        )
+        return [check() for check in checks]
+
+    def _python(self) -> Finding:
+        version = ".".join(str(part) for part in sys.version_info[:3])
+        if sys.version_info[:2] < OLDEST_PYTHON:
+            mend = "install Python 3.11 or newer and run: make setup"
+            return Finding(name="python", grade=Grade.FAIL, fact=version, mend=mend)
+        return Finding(name="python", grade=Grade.OK, fact=version)
+
+    def _packages(self) -> Finding:
+        absent = sorted(set(_missing_packages()))
+        if absent:
+            fact = f"missing: {', '.join(absent)}"
+            return Finding(name="packages", grade=Grade.FAIL, fact=fact, mend="run: make setup")
+        return Finding(name="packages", grade=Grade.OK, fact="all that the program declares")
+
+    def _clock(self) -> Finding:
+        fact = f"{self._now:%Y-%m-%d %H:%M:%S} UTC"
+        first, last = _SANE_YEARS
+        if not first <= self._now.year < last:
+            mend = "set the machine's clock; orders and bars are stamped by it"
+            return Finding(name="clock", grade=Grade.FAIL, fact=fact, mend=mend)
+        return Finding(name="clock", grade=Grade.OK, fact=fact)
+
+    def _data_folder(self) -> Finding:
+        try:
+            self._folder.create()
+        except RoboInvestError as error:
+            mend = "make it writable, or give another --data-dir"
+            return Finding(name="data folder", grade=Grade.FAIL, fact=str(error), mend=mend)
+        fact = f"{self._folder.root} can be written"
+        return Finding(name="data folder", grade=Grade.OK, fact=fact)
+
+    def _disk(self) -> Finding:
+        place = next(p for p in (self._folder.root, *self._folder.root.parents) if p.exists())
+        free_mb = shutil.disk_usage(place).free // 1_000_000
+        fact = f"{free_mb:,} MB free, {MIN_FREE_MB} are needed"
+        if free_mb < MIN_FREE_MB:
+            mend = "free some space; the books stop being written when the disk is full"
+            return Finding(name="disk", grade=Grade.FAIL, fact=fact, mend=mend)
+        return Finding(name="disk", grade=Grade.OK, fact=fact)
+
+    def _daemon(self) -> Finding:
+        holder = self._folder.holder()
+        fact = "none runs on this folder" if holder is None else f"running, pid {holder}"
+        return Finding(name="daemon", grade=Grade.OK, fact=fact)
+
+    def _halt(self) -> Finding:
+        halt = HaltFile(self._folder.halt).read()
+        if halt is not None:
+            fact = f"HALTED at level {halt.level.value}: {halt.reason}"
+            mend = "when you are ready: roboinvest resume"
+            return Finding(name="kill switch", grade=Grade.WARN, fact=fact, mend=mend)
+        return Finding(name="kill switch", grade=Grade.OK, fact="not set")
+
+    def _sessions(self) -> Finding:
+        today = self._now.date()
+        found = self._calendar.sessions(today, today + timedelta(days=14))
+        if not found:
+            mend = "update exchange-calendars; without sessions nothing is traded"
+            fact = "no session in the next two weeks"
+            return Finding(name="calendar", grade=Grade.FAIL, fact=fact, mend=mend)
+        fact = f"next session {found[0].day}, {found[0].opens_at:%H:%M} UTC"
+        return Finding(name="calendar", grade=Grade.OK, fact=fact)
+
+    def _recall(self) -> Finding:
+        if self._settings.memory.chroma == "off":
+            return Finding(name="text recall", grade=Grade.OK, fact="off by memory.chroma")
+        if importlib.util.find_spec("chromadb") is None:
+            fact, mend = "chromadb is not installed; trading does not need it", "run: make setup"
+            return Finding(name="text recall", grade=Grade.WARN, fact=fact, mend=mend)
+        return Finding(name="text recall", grade=Grade.OK, fact="chromadb is installed")
+
+    def _model(self) -> Finding:
+        provider = self._settings.llm.provider.value
+        return Finding(name="model", grade=Grade.OK, fact=f"{provider}, no key needed, no cost")
+
+    def _broker(self) -> Finding:
+        kind = self._settings.broker.kind.value
+        return Finding(name="broker", grade=Grade.OK, fact=f"{kind}: no real money")
+
+
+def _missing_packages() -> Iterator[str]:
+    """Yield the declared requirements that are not installed."""
+    try:
+        declared = importlib.metadata.requires("roboinvest") or []
+    except importlib.metadata.PackageNotFoundError:
+        yield "roboinvest"
+        return
+    for requirement in declared:
+        name = requirement.split(";")[0]
+        for mark in "<>=!~[ (":
+            name = name.split(mark)[0]
+        if "extra ==" in requirement:
+            continue
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield name

@@ -1,0 +1,1 @@
+"""Feeds: a market shown bar by bar, causally."""

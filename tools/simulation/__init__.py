@@ -1,0 +1,1 @@
+"""An invented market: prices, and the news that moves them."""
