@@ -1,0 +1,1 @@
+"""The workflow: WorldMonitor, Strategy, TradeExecutor, Budget and RAGPlaybook, once per tick."""

@@ -1,0 +1,190 @@
+"""Our own books: the ledger, the open orders, and the day's figures that risk is judged by.
+
+The broker says what happened; this folds it. Everything here can be rebuilt from what `take` gave
+to the store, which is how a killed tick leaves nothing behind: the books are read again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from roboinvest.core.ledger import Ledger, Trade
+from roboinvest.core.market.sessions import Session
+from roboinvest.core.market.updates import MarketUpdate
+from roboinvest.core.orders import (
+    HOUSE_AGENT,
+    Leg,
+    Order,
+    Settlement,
+    Side,
+)
+from roboinvest.core.records import canonical_json
+
+ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFigures:
+    """What has to survive a restart beside lots and orders."""
+
+    start_equity: Decimal  # USD, when the data folder was first used
+    equity: Decimal  # USD, after the last tick
+    session_day: date | None  # exchange date of the last tick
+    day_start_equity: Decimal
+    last_session_pnl: Decimal  # USD, of the session before
+    peak_equity: Decimal
+    entries_today: int
+    closed_trades: int
+    realised: Mapping[str, Decimal]  # by agent
+    last_exit: Mapping[str, datetime]  # by symbol
+
+    @classmethod
+    def starting_with(cls, cash: Decimal) -> AccountFigures:
+        """Return the figures of an untouched account."""
+        return cls(
+            start_equity=cash,
+            equity=cash,
+            session_day=None,
+            day_start_equity=cash,
+            last_session_pnl=ZERO,
+            peak_equity=cash,
+            entries_today=0,
+            closed_trades=0,
+            realised={},
+            last_exit={},
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> AccountFigures:
+        """Return the figures that `canonical_json` wrote."""
+        raw = json.loads(text)
+        day = raw["session_day"]
+        return cls(
+            start_equity=Decimal(raw["start_equity"]),
+            equity=Decimal(raw["equity"]),
+            session_day=None if day is None else date.fromisoformat(day),
+            day_start_equity=Decimal(raw["day_start_equity"]),
+            last_session_pnl=Decimal(raw["last_session_pnl"]),
+            peak_equity=Decimal(raw["peak_equity"]),
+            entries_today=raw["entries_today"],
+            closed_trades=raw["closed_trades"],
+            realised={agent: Decimal(usd) for agent, usd in raw["realised"].items()},
+            last_exit={s: datetime.fromisoformat(at) for s, at in raw["last_exit"].items()},
+        )
+
+
+class AccountBook:
+    """Ledger, open orders and day figures of one account."""
+
+    def __init__(self, ledger: Ledger, orders: Iterable[Order], figures: AccountFigures) -> None:
+        self.ledger = ledger
+        self.figures = figures
+        self._open = {order.client_order_id: order for order in orders}
+        self._stop_of = {
+            order.parent_id: order.stop_price
+            for order in self._open.values()
+            if order.leg is Leg.STOP and order.parent_id
+        }
+
+    def begin(self, update: MarketUpdate) -> None:
+        """Roll the day where it changed, and put the books on the scale of today's splits."""
+        figures = self.figures
+        if figures.session_day != update.session.day:
+            self.figures = replace(
+                figures,
+                session_day=update.session.day,
+                last_session_pnl=figures.equity - figures.day_start_equity,
+                day_start_equity=figures.equity,
+                entries_today=0,
+            )
+        for action in update.actions:
+            self.ledger.apply_action(action)
+
+    def settle(self, settlement: Settlement) -> tuple[Trade, ...]:
+        """Fold what became of our orders; return the round trips that closed."""
+        trades = list[Trade]()
+        for fill in settlement.fills:
+            trades += self.ledger.apply_fill(fill, self._stop_of.get(fill.client_order_id))
+        for flow in settlement.cash_flows:
+            self.ledger.add_realised(HOUSE_AGENT, flow.amount)
+        self.track(settlement.orders)
+        if trades:
+            self._note_exits(trades)
+        return tuple(trades)
+
+    def track(self, orders: Iterable[Order]) -> None:
+        """Take over new and changed orders."""
+        for order in orders:
+            if order.is_open:
+                self._open[order.client_order_id] = order
+            else:
+                self._open.pop(order.client_order_id, None)
+                self._stop_of.pop(order.client_order_id, None)
+            if order.leg is Leg.STOP and order.parent_id and order.is_open:
+                self._stop_of[order.parent_id] = order.stop_price
+
+    def count_entry(self) -> None:
+        """Count one entry of the day."""
+        self.figures = replace(self.figures, entries_today=self.figures.entries_today + 1)
+
+    def value(self, equity: Decimal) -> None:
+        """Note the equity after a tick."""
+        peak = max(self.figures.peak_equity, equity)
+        self.figures = replace(self.figures, equity=equity, peak_equity=peak)
+
+    def open_orders(self, symbol: str | None = None) -> tuple[Order, ...]:
+        """Return the orders that can still fill, of one symbol or of all, oldest first."""
+        return tuple(o for o in self._open.values() if symbol in (None, o.symbol))
+
+    def working(self, symbol: str, leg: Leg) -> Order | None:
+        """Return the open order of one leg in a symbol, if there is one."""
+        return next((o for o in self.open_orders(symbol) if o.leg is leg), None)
+
+    def reserved_cash(self) -> Decimal:
+        """Return what working entry buys will need, in USD at their marks."""
+        return sum(
+            (o.remaining * o.mark for o in self._entries() if o.side is Side.BUY),
+            ZERO,
+        )
+
+    def working_qty(self, symbol: str) -> Decimal:
+        """Return the signed shares that working entries of a symbol may still add."""
+        return sum((o.remaining * o.side.sign for o in self._entries() if o.symbol == symbol), ZERO)
+
+    def gross_usd(self, marks: Mapping[str, Decimal]) -> Decimal:
+        """Return the absolute value of positions and working entries."""
+        held = ZERO
+        for symbol in self.ledger.symbols():
+            position = self.ledger.position(symbol, marks.get(symbol, ZERO))
+            held += abs(position.value) if position else ZERO
+        return held + sum((o.remaining * o.mark for o in self._entries()), ZERO)
+
+    def document(self) -> str:
+        """Return the figures as the JSON document that a restart reads."""
+        self.figures = replace(self.figures, realised=self.ledger.realised_by_agent())
+        return canonical_json(self.figures)
+
+    def cooling_down(
+        self, symbol: str, session: Session, at: datetime, cooldown: timedelta
+    ) -> bool:
+        """Return whether the last exit in `symbol` was this session, less than `cooldown` ago."""
+        left = self.figures.last_exit.get(symbol)
+        if left is None or left < session.opens_at:
+            return False
+        return at - left < cooldown
+
+    def _entries(self) -> Iterable[Order]:
+        return (o for o in self._open.values() if o.leg is Leg.ENTRY)
+
+    def _note_exits(self, trades: list[Trade]) -> None:
+        last_exit = {**self.figures.last_exit, **{t.symbol: t.closed_at for t in trades}}
+        self.figures = replace(
+            self.figures,
+            last_exit=dict(sorted(last_exit.items())),
+            closed_trades=self.figures.closed_trades + len(trades),
+        )

@@ -1,0 +1,82 @@
+"""The books of one account: what it owns, what it learned, what it may spend, what it is held to.
+
+They live in memory and are read from the store at every start; `documents` and the changes that
+each book hands over are all that has to be stored for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from roboinvest.core.budget import BudgetPolicy
+from roboinvest.core.fills import FillRules
+from roboinvest.core.ledger import Ledger
+from roboinvest.runtime.storage.stored import StoredState
+from roboinvest.trading.account_book import AccountBook, AccountFigures
+from roboinvest.trading.benchmark import Benchmark
+from roboinvest.trading.budget import BudgetAgent, BudgetFigures
+from roboinvest.trading.playbook import Playbook
+
+
+@dataclass(slots=True, kw_only=True)
+class Books:
+    """Everything an account has to remember."""
+
+    account: AccountBook
+    playbook: Playbook
+    budget: BudgetAgent
+    benchmark: Benchmark
+    _stored: dict[str, str] = field(default_factory=dict)  # documents as the store has them
+
+    @classmethod
+    def read(
+        cls,
+        stored: StoredState,
+        *,
+        cash: Decimal,
+        rules: FillRules,
+        policy: BudgetPolicy,
+        symbols: Sequence[str],
+    ) -> Books:
+        """Return the books as they were committed; new ones begin with `cash` in USD."""
+        documents = stored.documents
+        figures = AccountFigures.starting_with(cash)
+        if "account" in documents:
+            figures = AccountFigures.from_json(documents["account"])
+        spent = BudgetFigures.starting_with(policy)
+        if "budget" in documents:
+            spent = BudgetFigures.from_json(documents["budget"])
+        ledger = Ledger(stored.lots, figures.realised)
+        account = AccountBook(ledger, stored.open_orders, figures)
+        benchmark = Benchmark(figures.start_equity, symbols)
+        if "benchmark" in documents:
+            benchmark.restore(documents["benchmark"])
+        return cls(
+            account=account,
+            playbook=Playbook(
+                stored.resolved_memories,
+                stored.open_memories,
+                stored.calibration,
+                rules=rules,
+                partial_results=documents.get("playbook"),
+            ),
+            budget=BudgetAgent(account, spent, policy),
+            benchmark=benchmark,
+            _stored=dict(documents),
+        )
+
+    def changed_documents(self, broker: str | None) -> dict[str, str]:
+        """Return the documents that differ from those handed over before; `broker` is its own."""
+        now = {
+            "account": self.account.document(),
+            "budget": self.budget.document(),
+            "playbook": self.playbook.document(),
+            "benchmark": self.benchmark.document(),
+        }
+        if broker is not None:
+            now["paper_broker"] = broker
+        changed = {name: text for name, text in now.items() if self._stored.get(name) != text}
+        self._stored.update(changed)
+        return changed

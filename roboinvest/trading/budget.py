@@ -1,0 +1,113 @@
+"""BudgetAgent: turns realised and open profit into the day's language-model cap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from roboinvest.core.budget import (
+    BudgetFacts,
+    BudgetPolicy,
+    CapMove,
+    cap_for_session,
+    cap_within_session,
+)
+from roboinvest.core.records import canonical_json
+from roboinvest.trading.account_book import AccountBook
+from roboinvest.trading.state import Budget, TickState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetFigures:
+    """What has to survive a restart."""
+
+    session_day: date | None
+    next_cap_usd: Decimal  # the base that sessions move
+    cap_usd: Decimal  # today's, which a bad day may have cut
+    spent_usd: Decimal  # today
+    total_usd: Decimal  # since the start
+    asks: Mapping[str, int]  # answers since the start, by source
+    last_move: CapMove
+
+    @classmethod
+    def starting_with(cls, policy: BudgetPolicy) -> BudgetFigures:
+        """Return the figures before the first session."""
+        cap = policy.start_usd
+        return cls(
+            session_day=None,
+            next_cap_usd=cap,
+            cap_usd=cap,
+            spent_usd=Decimal(0),
+            total_usd=Decimal(0),
+            asks={},
+            last_move=CapMove(before=cap, after=cap, reason="the cap set by the owner"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> BudgetFigures:
+        """Return the figures that `canonical_json` wrote."""
+        raw = json.loads(text)
+        day, move = raw["session_day"], raw["last_move"]
+        return cls(
+            session_day=None if day is None else date.fromisoformat(day),
+            next_cap_usd=Decimal(raw["next_cap_usd"]),
+            cap_usd=Decimal(raw["cap_usd"]),
+            spent_usd=Decimal(raw["spent_usd"]),
+            total_usd=Decimal(raw["total_usd"]),
+            asks=raw["asks"],
+            last_move=CapMove(
+                before=Decimal(move["before"]),
+                after=Decimal(move["after"]),
+                reason=move["reason"],
+            ),
+        )
+
+
+class BudgetAgent:
+    """Moves the cap at the first tick of a session, and cuts it on a bad day."""
+
+    def __init__(self, account: AccountBook, figures: BudgetFigures, policy: BudgetPolicy) -> None:
+        self._account = account
+        self._policy = policy
+        self.figures = figures
+
+    async def __call__(self, state: TickState) -> TickState:
+        """Return the `budget` after this tick."""
+        day, figures = state["tick"].session.day, self.figures
+        facts = self._facts(state["execution"].account.equity)
+        base, today, spent = figures.next_cap_usd, figures.cap_usd, figures.spent_usd
+        move = figures.last_move
+        if figures.session_day != day:
+            move = cap_for_session(base, facts, self._policy)
+            base = today = move.after
+            spent = Decimal(0)
+        cut = cap_within_session(today, facts, self._policy)
+        if cut.after != cut.before:
+            move = cut
+        cost, source = state["strategy"].cost_usd, state["strategy"].source
+        self.figures = BudgetFigures(
+            session_day=day,
+            next_cap_usd=base,
+            cap_usd=cut.after,
+            spent_usd=spent + cost,
+            total_usd=figures.total_usd + cost,
+            asks={**figures.asks, source: figures.asks.get(source, 0) + 1},
+            last_move=move,
+        )
+        return {"budget": Budget(cap_usd=cut.after, spent_usd=spent + cost, move=move)}
+
+    def document(self) -> str:
+        """Return the figures as the JSON document that a restart reads."""
+        return canonical_json(self.figures)
+
+    def _facts(self, equity: Decimal) -> BudgetFacts:
+        figures = self._account.figures
+        start = figures.day_start_equity
+        return BudgetFacts(
+            session_pnl=figures.last_session_pnl,
+            closed_trades=figures.closed_trades,
+            day_return_frac=equity / start - 1 if start else Decimal(0),
+        )

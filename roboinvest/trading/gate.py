@@ -1,0 +1,91 @@
+"""TradingGate: what the daemon may do with money right now, and why.
+
+The HALT file is looked at before every tick, so that a halt works without the control port, the
+store or a model. Only a person clears it; the gate never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from roboinvest.core.events import (
+    AlertRaised,
+    AlertResolved,
+    Event,
+    Severity,
+    TradingState,
+    TradingStateChanged,
+)
+from roboinvest.core.ports import Clock
+from roboinvest.runtime.halt import Halt, HaltFile
+from roboinvest.runtime.supervision.service import ServiceContext
+
+
+class TradingGate:
+    """Folds the HALT file and the phase of the daemon into one trading state."""
+
+    def __init__(self, halt_file: HaltFile) -> None:
+        self._halt_file = halt_file
+        self._phase = TradingState.STARTING
+        self._phase_reason = "starting"
+        self.halt: Halt | None = None
+
+    def enter(self, phase: TradingState, reason: str) -> None:
+        """Note the phase that the daemon itself is in."""
+        self._phase, self._phase_reason = phase, reason
+
+    def look(self) -> tuple[TradingState, str]:
+        """Return the state and its reason, after a fresh look at the HALT file."""
+        self.halt = self._halt_file.read()
+        return self.state()
+
+    def state(self) -> tuple[TradingState, str]:
+        """Return the state as of the last look."""
+        if self.halt is not None:
+            return TradingState.HALTED, self.halt.reason
+        return self._phase, self._phase_reason
+
+
+class GateWatch:
+    """A service that looks at the HALT file twice a second and tells the house what changed."""
+
+    name: Final = "gate_watch"
+    interval_s: Final = 0.5
+
+    def __init__(
+        self, gate: TradingGate, *, publish: Callable[[Event], None], clock: Clock
+    ) -> None:
+        self._gate = gate
+        self._publish = publish
+        self._clock = clock
+        self._told: tuple[TradingState, str] | None = None
+        self._log = structlog.get_logger("roboinvest.gate")
+
+    async def run(self, ctx: ServiceContext) -> None:
+        """Watch until cancelled."""
+        async for _ in ctx.every(self.interval_s):
+            self.look_once()
+
+    def look_once(self) -> None:
+        """Publish the trading state if it is not the one told last."""
+        now = self._gate.look()
+        if now == self._told:
+            return
+        before, self._told = self._told, now
+        state, reason = now
+        at = self._clock.now()
+        self._log.info("trading_state_changed", state=state.value, reason=reason)
+        self._publish(TradingStateChanged(at=at, state=state, reason=reason))
+        if state is TradingState.HALTED:
+            message = f"trading is halted: {reason}; a person resumes it (roboinvest resume)"
+            self._publish(
+                AlertRaised(
+                    at=at, key="halt", severity=Severity.HIGH, kind="system", message=message
+                )
+            )
+        elif before is None or before[0] is TradingState.HALTED:
+            message = f"trading is {state.value}: no halt is in force"
+            self._publish(AlertResolved(at=at, key="halt", message=message))

@@ -1,0 +1,115 @@
+"""TradingService: waits for the next tick, runs it, commits it, and says so.
+
+Books live in memory and are rebuilt from the store at every start, so there is one path for the
+first start, a restart by the supervisor and the start after kill -9: read what was committed, take
+that place in the market, go on with the next tick. A tick that fails leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Final, Protocol
+
+from roboinvest.core.events import (
+    AlertRaised,
+    AlertResolved,
+    Severity,
+    TickCompleted,
+    TradingState,
+)
+from roboinvest.core.market.sessions import Session
+from roboinvest.core.ports import Clock, MarketClock
+from roboinvest.core.records import TickCommit
+from roboinvest.runtime.bus import EventBus
+from roboinvest.runtime.storage.stored import StoredState
+from roboinvest.runtime.store import Store
+from roboinvest.runtime.supervision.service import ServiceContext
+from roboinvest.trading.gate import TradingGate
+from roboinvest.trading.schedule import TickSchedule
+from roboinvest.trading.state import TickState
+from roboinvest.trading.tick import TickRunner
+
+DATA_ALERTS: Final = "data."  # and the symbol: its prices are not trusted
+
+
+class TickWatcher(Protocol):
+    """Somebody who wants to see each committed tick, such as the reports."""
+
+    def saw(self, state: TickState, commit: TickCommit) -> None:
+        """Look at a tick after its commit; quick, because the next one waits."""
+
+    def open_alerts(self, prefix: str) -> Iterable[str]:
+        """Return the keys of open alerts that begin with `prefix`, without it."""
+
+
+class TradingService:
+    """The supervised loop of one account."""
+
+    name = "trading"
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        open_runner: Callable[[StoredState], Awaitable[TickRunner]],
+        schedule: TickSchedule,
+        market_clock: MarketClock,
+        gate: TradingGate,
+        bus: EventBus,
+        clock: Clock,
+        watcher: TickWatcher,
+        finished: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._open_runner = open_runner
+        self._schedule = schedule
+        self._market_clock = market_clock
+        self._gate = gate
+        self._bus = bus
+        self._clock = clock
+        self._watcher = watcher
+        self._finished = finished
+        self._suspended: set[str] = set()
+
+    async def run(self, ctx: ServiceContext) -> None:
+        """Trade until the schedule ends; a live schedule does not."""
+        self._gate.enter(TradingState.RECONCILING, "reading the books")
+        stored = await self._store.load()
+        runner = await self._open_runner(stored)
+        self._gate.enter(TradingState.READY, "books read, market in place")
+        ctx.ready()
+        self._suspended = set(self._watcher.open_alerts(DATA_ALERTS))
+        last = stored.last_tick.at if stored.last_tick else None
+        for session, at in self._schedule.after(last):
+            ctx.idle()
+            await self._market_clock.wait_until(at)
+            await self._tick(runner, session, at)
+            ctx.beat()
+        self._finished()
+
+    async def _tick(self, runner: TickRunner, session: Session, at: datetime) -> None:
+        state, commit = await runner.run(session, at)
+        await self._store.commit_tick(commit)
+        self._watcher.saw(state, commit)
+        record = commit.record
+        now = self._clock.now()
+        self._bus.publish(TickCompleted(at=now, tick_id=record.tick_id, tick_at=record.at))
+        self._tell_of_suspensions(state["tick"].update.suspended, now)
+
+    def _tell_of_suspensions(self, suspended: Mapping[str, str], now: datetime) -> None:
+        """Raise an alert for each symbol whose prices are no longer trusted, once."""
+        for symbol in sorted(set(suspended) - self._suspended):
+            self._bus.publish(
+                AlertRaised(
+                    at=now,
+                    key=DATA_ALERTS + symbol,
+                    severity=Severity.HIGH,
+                    kind="data",
+                    message=suspended[symbol],
+                )
+            )
+        for symbol in sorted(self._suspended - set(suspended)):
+            message = f"{symbol}: prices are trusted again"
+            self._bus.publish(AlertResolved(at=now, key=DATA_ALERTS + symbol, message=message))
+        self._suspended = set(suspended)
