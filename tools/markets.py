@@ -17,7 +17,8 @@ from roboinvest.core.errors import BadInput
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.values import CorporateAction, Timeframe
 from roboinvest.core.ports import Calendar, MarketFeed, NewsSource
-from roboinvest.runtime.configuration.settings import ReplaySettings, Settings, Source
+from roboinvest.runtime.configuration.sections import ReplaySettings, Source
+from roboinvest.runtime.configuration.settings import Settings
 from tools.bars.actions import KEPT_ACTIONS, read_actions
 from tools.bars.files import read_vix
 from tools.bars.store import load_store

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 
+from roboinvest.core.journal import BookedExecution, JournalEntry, JournalState
 from roboinvest.core.market.bars import BarSeries
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.updates import DataCounts, MarketUpdate
 from roboinvest.core.market.values import NewsItem, Timeframe
 from roboinvest.core.orders import Account, Order, OrderIntent, Settlement
 from roboinvest.core.tasks import Answer, Task
+from roboinvest.core.venue import Execution, Outcome, VenueAccount, VenueOrder, VenuePosition
 
 InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
@@ -116,6 +118,87 @@ class Broker(Protocol):
 
     def restore(self, snapshot: str) -> None:
         """Take the state that `snapshot` returned."""
+
+
+class Venue(Protocol):
+    """A real broker's interface: one request a call, each with a deadline, none repeated blindly.
+
+    What only reads raises `TryLater` where the broker is away or its answer cannot be believed; an
+    empty answer is one that the broker gave in good order. What changes something never raises for
+    what the broker said: the answer is an `Outcome`.
+    """
+
+    async def place(self, intent: OrderIntent) -> Outcome:
+        """Send an intent, once, with its client order id and its bracket."""
+
+    async def cancel(self, venue_id: str) -> Outcome:
+        """Ask for the end of an order; ACCEPTED means asked, REJECTED that it can end no more."""
+
+    async def find(self, client_order_id: str) -> tuple[VenueOrder, ...]:
+        """Return the order with this id and the legs of its bracket; () where there is none."""
+
+    async def orders(self, since: datetime) -> Sequence[VenueOrder]:
+        """Return every open order, and every one touched since, legs included, oldest first."""
+
+    async def executions(self, since: datetime) -> Sequence[Execution]:
+        """Return every execution since, complete, oldest first."""
+
+    async def positions(self) -> Sequence[VenuePosition]:
+        """Return what is held; () only where the broker says that nothing is."""
+
+    async def account(self) -> VenueAccount:
+        """Return what we own and whether we may trade."""
+
+
+class OrderJournal(Protocol):
+    """What we asked brokers for, and what they executed: durable before any call returns.
+
+    Raises `TryLater` where nothing can be written: then nothing may be sent.
+    """
+
+    async def record(self, intent: OrderIntent, limits: str, at: datetime) -> JournalEntry:
+        """Write an intent down, or return what is known of it; the second time is a read.
+
+        Raises:
+            Refused: another intent has this id, or this (tick, agent, symbol, leg).
+        """
+
+    async def move(
+        self,
+        client_order_id: str,
+        state: JournalState,
+        at: datetime,
+        *,
+        reason: str = "",
+        venue_id: str | None = None,
+        clean_lookups: int | None = None,
+    ) -> JournalEntry:
+        """Move an intent along the table `NEXT_JOURNAL_STATES`; SENDING counts a send.
+
+        Raises:
+            ValueError: the table has no such move.
+        """
+
+    async def link(self, venue_id: str, client_order_id: str) -> None:
+        """Note that a broker's order is one of ours: a bracket's leg, or a replacement."""
+
+    async def book(self, executions: Sequence[Execution]) -> tuple[BookedExecution, ...]:
+        """Take executions in, each once, in any order; return those that are new."""
+
+    async def note(self, kind: str, at: datetime, body: Mapping[str, object]) -> None:
+        """Append a fact to the record: a cancel that is about to be asked for, a mismatch."""
+
+    async def entry(self, client_order_id: str) -> JournalEntry | None:
+        """Return what is known of an intent."""
+
+    async def entries(self, states: frozenset[JournalState]) -> tuple[JournalEntry, ...]:
+        """Return the intents in these states, oldest first."""
+
+    async def owner_of(self, venue_id: str) -> str | None:
+        """Return our name for a broker's order."""
+
+    async def booked(self, after_seq: int = 0) -> tuple[BookedExecution, ...]:
+        """Return the executions taken in after one, in the order they were."""
 
 
 class LanguageModel(Protocol):

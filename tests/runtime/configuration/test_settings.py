@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import pytest
 from roboinvest.core.errors import BadSettings
 from roboinvest.core.market.values import Timeframe
 from roboinvest.runtime.configuration.secrets import load_secrets
-from roboinvest.runtime.configuration.settings import Settings, Source, load_settings
+from roboinvest.runtime.configuration.sections import Source
+from roboinvest.runtime.configuration.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -176,11 +177,10 @@ def test_names_with_our_prefix_that_are_not_ours_are_left_alone() -> None:
 
 
 def test_every_setting_is_documented_below_its_field() -> None:
-    source = (REPOSITORY / "roboinvest/runtime/configuration/settings.py").read_text(
-        encoding="utf-8"
-    )
+    folder = REPOSITORY / "roboinvest/runtime/configuration"
+    sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))]
     documented = set()
-    for section in ast.parse(source).body:
+    for section in chain.from_iterable(ast.parse(source).body for source in sources):
         if not isinstance(section, ast.ClassDef):
             continue
         for field, below in pairwise(section.body):
