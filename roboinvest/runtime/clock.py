@@ -11,14 +11,23 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from roboinvest.core.ports import Clock
+
+_LONGEST_SLEEP: Final = timedelta(minutes=1)
 
 
 class SystemClock:
-    """The machine's time."""
+    """The machine's time, or one that is a fixed span away from it."""
+
+    def __init__(self, offset: timedelta = timedelta(0)) -> None:
+        """Shift the wall time by `offset`; only for trying the daemon on vendors of our own."""
+        self._offset = offset
 
     def now(self) -> datetime:
         """Return the aware UTC wall time."""
-        return datetime.now(UTC)  # noqa: TID251 this is the clock
+        return datetime.now(UTC) + self._offset  # noqa: TID251 this is the clock
 
     def monotonic(self) -> float:
         """Return seconds that never run backwards."""
@@ -63,3 +72,26 @@ class PacedMarketClock:
         await asyncio.sleep(due - loop_now)  # also when it is 0: other services need their turn
         self._reached_at = due
         self._at = instant
+
+
+class LiveMarketClock:
+    """A real market's time: a bar is waited for until vendors have had time to publish it."""
+
+    def __init__(self, clock: Clock, *, publish_s: float) -> None:
+        """Take the wall clock, and how long after its close a bar may still arrive (seconds)."""
+        self._clock = clock
+        self._publish = timedelta(seconds=publish_s)
+
+    def now(self) -> datetime:
+        """Return the wall time."""
+        return self._clock.now()
+
+    async def wait_until(self, instant: datetime) -> None:
+        """Return when bars that closed at `instant` are there to be had.
+
+        The wall clock is looked at again at least once a minute, because it may be set, and because
+        a machine may sleep.
+        """
+        due = instant + self._publish
+        while (left := due - self._clock.now()) > timedelta(0):  # noqa: ASYNC110 a clock tells no event
+            await asyncio.sleep(min(left, _LONGEST_SLEEP).total_seconds())

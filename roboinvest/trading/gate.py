@@ -23,19 +23,34 @@ from roboinvest.core.ports import Clock
 from roboinvest.runtime.halt import Halt, HaltFile
 from roboinvest.runtime.supervision.service import ServiceContext
 
+_STRICTNESS: Final = (
+    TradingState.HALTED,
+    TradingState.STARTING,
+    TradingState.RECONCILING,
+    TradingState.DEGRADED,
+    TradingState.READY,
+)
+_DAEMON: Final = "daemon"
+
 
 class TradingGate:
-    """Folds the HALT file and the phase of the daemon into one trading state."""
+    """Folds the HALT file and what each part of the daemon says into one trading state.
+
+    Whoever has a doubt is believed: the strictest voice decides, and its reason is the one shown.
+    """
 
     def __init__(self, halt_file: HaltFile) -> None:
         self._halt_file = halt_file
-        self._phase = TradingState.STARTING
-        self._phase_reason = "starting"
+        self._voices = {_DAEMON: (TradingState.STARTING, "starting")}
         self.halt: Halt | None = None
 
     def enter(self, phase: TradingState, reason: str) -> None:
         """Note the phase that the daemon itself is in."""
-        self._phase, self._phase_reason = phase, reason
+        self.hear(_DAEMON, phase, reason)
+
+    def hear(self, voice: str, state: TradingState, reason: str) -> None:
+        """Note what one part of the daemon says of trading; it replaces what it said before."""
+        self._voices[voice] = (state, reason)
 
     def look(self) -> tuple[TradingState, str]:
         """Return the state and its reason, after a fresh look at the HALT file."""
@@ -46,7 +61,7 @@ class TradingGate:
         """Return the state as of the last look."""
         if self.halt is not None:
             return TradingState.HALTED, self.halt.reason
-        return self._phase, self._phase_reason
+        return min(self._voices.values(), key=lambda said: _STRICTNESS.index(said[0]))
 
 
 class GateWatch:

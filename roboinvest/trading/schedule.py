@@ -7,7 +7,7 @@ stale. That keeps the count of ticks a fact about the exchange, and a hole in th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -30,6 +30,7 @@ class TickSchedule:
         last: date | None,
         *,
         max_ticks: int | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         """Take the bounds of the run.
 
@@ -39,12 +40,15 @@ class TickSchedule:
             first: UTC; ticks at or after it.
             last: exchange day, included; None: for ever.
             max_ticks: yielded by one call of `after` at most; None: all.
+            now: the time of a market that does not wait for us: ticks whose successor is due
+                already are left out, so that a stall is followed by one tick and not by a burst.
         """
         self._calendar = calendar
         self._timeframe = timeframe
         self._first = first
         self._last = last
         self._max_ticks = max_ticks
+        self._now = now
 
     def after(self, instant: datetime | None) -> Iterator[tuple[Session, datetime]]:
         """Yield (session, tick time) of every tick after `instant`, or all of them for None."""
@@ -57,6 +61,11 @@ class TickSchedule:
             upto = min(day + _CHUNK, end)
             for session in self._calendar.sessions(day, upto):
                 for at in session.tick_times(self._timeframe):
-                    if at >= self._first and (instant is None or at > instant):
+                    if at < self._first or (instant is not None and at <= instant):
+                        continue
+                    if not self._is_missed(at):
                         yield session, at
             day = upto + timedelta(days=1)
+
+    def _is_missed(self, at: datetime) -> bool:
+        return self._now is not None and at + self._timeframe.length <= self._now()

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roboinvest.runtime.clock import PacedMarketClock, SystemClock
+from roboinvest.runtime.clock import LiveMarketClock, PacedMarketClock, SystemClock
+from tests.fakes.clocks import LoopClock
 from tests.fakes.virtual_time import run_virtual, stall
 
 OPEN = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -123,5 +124,44 @@ def test_a_wait_that_was_cancelled_moved_nothing() -> None:
         assert clock.now() == OPEN
         await clock.wait_until(OPEN + MINUTE)
         assert clock.now() == OPEN + MINUTE
+
+    run_virtual(main)
+
+
+def test_a_shifted_clock_is_as_far_away_as_it_was_told() -> None:
+    shifted, plain = SystemClock(timedelta(hours=-9)), SystemClock()
+    assert abs(plain.now() - shifted.now() - timedelta(hours=9)) < timedelta(seconds=5)
+    assert shifted.now().utcoffset() == timedelta(0)
+
+
+def test_a_live_market_waits_for_a_bar_until_it_may_have_been_published() -> None:
+    async def main() -> None:
+        clock = LoopClock(OPEN)
+        market = LiveMarketClock(clock, publish_s=2.0)
+        await market.wait_until(OPEN + MINUTE)
+        assert clock.monotonic() == pytest.approx(62.0)
+        await market.wait_until(OPEN)
+        assert clock.monotonic() == pytest.approx(62.0)
+        assert market.now() == clock.now()
+
+    run_virtual(main)
+
+
+def test_a_wall_clock_that_is_set_forward_ends_the_wait_within_a_minute() -> None:
+    class Set(LoopClock):
+        set_by = timedelta(0)
+
+        def now(self) -> datetime:
+            return super().now() + self.set_by
+
+    async def main() -> None:
+        clock = Set(OPEN)
+        market = LiveMarketClock(clock, publish_s=0.0)
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(market.wait_until(OPEN + timedelta(hours=10)))
+            await asyncio.sleep(30)
+            clock.set_by = timedelta(hours=11)
+            await waiting
+        assert clock.monotonic() <= 60.0
 
     run_virtual(main)

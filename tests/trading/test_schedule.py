@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.values import Timeframe
@@ -50,3 +50,18 @@ def test_a_run_without_an_end_goes_on_for_months() -> None:
     for _ in range(390 * 60):
         at = next(ticks)[1]
     assert at.date() == date(2024, 5, 30)
+
+
+def test_a_market_that_does_not_wait_is_met_with_one_tick_after_a_stall() -> None:
+    def at_a(second: int) -> datetime:
+        return FRIDAY.opens_at + timedelta(minutes=10, seconds=second)
+
+    time = at_a(0)
+    live = TickSchedule(Weekdays(), Timeframe.MINUTE, FRIDAY.opens_at, None, now=lambda: time)
+    ticks = (at for _, at in live.after(FRIDAY.opens_at))
+    assert next(ticks) == FRIDAY.opens_at + timedelta(minutes=10)
+    assert next(ticks) == FRIDAY.opens_at + timedelta(minutes=11)
+    time += timedelta(minutes=30, seconds=30)
+    assert next(ticks) == FRIDAY.opens_at + timedelta(minutes=40)
+    time += timedelta(days=1)
+    assert next(ticks) == MONDAY.opens_at + timedelta(minutes=1)
