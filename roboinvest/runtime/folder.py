@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +38,11 @@ class DataFolder:
         self.logs = self.root / "logs"
         self.memory = self.root / "memory"
         self.halt = self.root / "HALT"
+        self.journal = self.root / "journal.db"
+        self.halt_log = self.root / "halt.log"
         self.control_socket = self.root / "control.sock"
+        self.halt_results = self.root / "halt.results"
+        self.instance_file = self.root / "instance"
         self.stamp_file = self.root / "stamp.json"
         self.lock_file = self.root / "lock"
         self._move_note = self.root / "moving.json"
@@ -143,6 +147,28 @@ class DataFolder:
                 )
         return True
 
+    def stamped(self) -> Mapping[str, Any]:
+        """Return the arguments of the run that this folder belongs to; {} before its first one.
+
+        Raises:
+            BadSettings, OtherRun: the stamp cannot be read.
+        """
+        try:
+            return self._parsed_stamp(self.stamp_file.read_bytes())
+        except FileNotFoundError:
+            return {}
+
+    def instance(self, new: Callable[[], str]) -> str:
+        """Return the short name of this folder, made by `new` at its first use and kept for good.
+
+        Raises:
+            BadSettings: the folder cannot be written.
+        """
+        with self._writing():
+            if not self.instance_file.exists():
+                replace_file(self.instance_file, f"{new()}\n".encode())
+            return self.instance_file.read_text(encoding="ascii").strip()
+
     def set_aside(self, now: datetime) -> Path | None:
         """Move the content to a sibling folder and return it; None when there was no content.
 
@@ -182,9 +208,9 @@ class DataFolder:
             target = Path(json.loads(self._move_note.read_bytes())["to"])
             for entry in self._content():
                 entry.rename(target / entry.name)
-            _sync_folder(target)
+            sync_folder(target)
             self._move_note.unlink()
-            _sync_folder(self.root)
+            sync_folder(self.root)
         self.create()
 
     def _parsed_stamp(self, text: bytes) -> dict[str, Any]:
@@ -226,10 +252,11 @@ def replace_file(path: Path, content: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where its disk can."""
     folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder_fd)

@@ -1,0 +1,1 @@
+"""The order journal: what we asked brokers for, and what they executed."""
