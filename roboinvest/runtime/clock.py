@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from roboinvest.core.ports import Clock
+if TYPE_CHECKING:  # the status command tells the time, and must not load what ports speak of
+    from roboinvest.core.ports import Clock
 
 _LONGEST_SLEEP: Final = timedelta(minutes=1)
 
