@@ -1,0 +1,1 @@
+"""The Alpaca venue: its interface through the vendor's client, and its stream of trade updates."""
