@@ -19,6 +19,7 @@ from roboinvest.core.market.values import CorporateAction, Timeframe
 from roboinvest.core.ports import Calendar, MarketFeed, NewsSource
 from roboinvest.runtime.configuration.sections import ReplaySettings, Source
 from roboinvest.runtime.configuration.settings import Settings
+from roboinvest.runtime.supervision.service import Child
 from tools.bars.actions import KEPT_ACTIONS, read_actions
 from tools.bars.files import read_vix
 from tools.bars.store import load_store
@@ -31,6 +32,10 @@ from tools.simulation.market import SimulatedMarket, SimulatedMarketSettings
 MOST_WARM_UP: Final = 5  # sessions before a replay: more than any window looks back on minutes
 MID_SESSION: Final = timedelta(hours=2)  # after the open: where the simulated day is joined
 _ONE_DAY: Final = timedelta(days=1)
+
+
+def _nothing() -> None:
+    """Close nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,9 @@ class Market:
     speed: float | None  # market minutes per real minute; None: as fast as possible
     stamp: Mapping[str, Any]  # what tells this run from others, for the data folder
     new_feed: Callable[[], MarketFeed]  # a feed that has shown nothing yet
+    is_live: bool = False  # it goes by whether we look or not
+    children: tuple[Child, ...] = ()  # services that have to run for it, in order of start
+    close: Callable[[], None] = _nothing  # after they have stopped
 
 
 def open_market(settings: Settings) -> Market:

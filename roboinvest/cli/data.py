@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from roboinvest.cli import data_fetch
 from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOption
 from roboinvest.cli.output import console, print_json, print_table
 from roboinvest.cli.settings import folder_of
 from roboinvest.core.errors import BadInput
 from roboinvest.core.records import to_plain
 
-app = typer.Typer(help="Bars: import, check, list.", no_args_is_help=True)
+app = typer.Typer(help="Bars: fetch, import, check, list.", no_args_is_help=True)
+app.command("fetch")(data_fetch.fetch)
 SHOWN = 200  # findings a person is shown; --json has them all
 
 FileArgument = Annotated[Path, typer.Argument(help="A parquet or CSV file of bars.")]

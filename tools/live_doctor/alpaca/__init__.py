@@ -1,0 +1,1 @@
+"""Alpaca: what is asked, and what the answers mean."""

@@ -1,0 +1,1 @@
+"""Polygon: what is asked, and what the answers mean."""
