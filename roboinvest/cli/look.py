@@ -218,9 +218,23 @@ def _show_status(
         **_performance_facts(performance),
         "recall": found.recall.state + (f" ({found.recall.reason})" if found.recall.reason else ""),
         "data": f"{found.data.used} bars used, {found.data.quarantined} quarantined",
+        **_rules_facts(found),
         "services": ", ".join(f"{s.name} {s.state}" for s in troubled) or "all up",
     }
     print_facts(facts)
+
+
+def _rules_facts(found: SystemStatus) -> dict[str, Any]:
+    """Return what stops entries: the mandate, the locks, what was refused last."""
+    facts: dict[str, Any] = {}
+    if found.mandate is not None and found.mandate.state != "absent":
+        facts["mandate"] = f"{found.mandate.state}: {found.mandate.reason}"
+    if found.locks:
+        facts["locks"] = "; ".join(f"{lock.name}, {lock.text}" for lock in found.locks)
+    if found.refusals:
+        last = found.refusals[0]
+        facts["refused"] = f"{last.text} ({last.rule}, {_minute(last.last_at)}, x{last.count})"
+    return facts
 
 
 def _performance_facts(found: Performance) -> dict[str, Any]:

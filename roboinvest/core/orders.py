@@ -87,6 +87,7 @@ class OrderState(StrEnum):
     """Where an order is in its life."""
 
     INTENT = "intent"  # written down, not sent
+    UNKNOWN = "unknown"  # sent; whether the broker has it is being looked up
     ACCEPTED = "accepted"  # the broker has it
     HELD = "held"  # a protective leg that waits for its entry
     PARTIAL = "partial"  # some of it is filled
@@ -98,7 +99,24 @@ class OrderState(StrEnum):
 
 NEXT_STATES: Final[Mapping[OrderState, frozenset[OrderState]]] = {
     OrderState.INTENT: frozenset(
-        {OrderState.ACCEPTED, OrderState.HELD, OrderState.REJECTED, OrderState.CANCELLED}
+        {
+            OrderState.ACCEPTED,
+            OrderState.HELD,
+            OrderState.REJECTED,
+            OrderState.CANCELLED,
+            OrderState.UNKNOWN,
+        }
+    ),
+    OrderState.UNKNOWN: frozenset(
+        {
+            OrderState.ACCEPTED,
+            OrderState.HELD,
+            OrderState.PARTIAL,
+            OrderState.FILLED,
+            OrderState.CANCELLED,
+            OrderState.EXPIRED,
+            OrderState.REJECTED,
+        }
     ),
     OrderState.HELD: frozenset({OrderState.ACCEPTED, OrderState.CANCELLED, OrderState.EXPIRED}),
     OrderState.ACCEPTED: frozenset(

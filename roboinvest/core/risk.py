@@ -3,7 +3,8 @@
 `check_intent` is a pure function. Refusals come first, cuts after them, and each cut is a `Clamp`
 with the fact, the value and the limit, so that every share that was not bought can be explained.
 The cuts do not depend on their order: each yields the most shares its limit allows, and the
-smallest wins. Nothing here can widen a limit; only a person who edits the settings can.
+smallest wins. Nothing here can widen a limit; only a person who edits the settings can, and the
+owner's mandate narrows even that.
 
 An intent that only reduces a position passes the limits on size, loss and pace, because a limit
 that keeps us in a losing position is not a limit. It does not pass a halt.
@@ -12,14 +13,18 @@ that keeps us in a losing position is not a limit. It does not pass a halt.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 from roboinvest.core.events import TradingState
+from roboinvest.core.intent_form import faults_of_figures, faults_of_form, is_figure
+from roboinvest.core.mandate import Mandate, is_zone, standing, within_hours
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.orders import OrderIntent, Side
+from roboinvest.core.protections import Lock
+from roboinvest.core.records import canonical_json
 
 ZERO: Final = Decimal(0)
 _ENTRIES_ALLOWED: Final = frozenset({TradingState.READY})
@@ -42,6 +47,11 @@ class RiskLimits:
     stale_after: timedelta = timedelta(minutes=3)  # age of the last bar
     price_collar_frac: Decimal = Decimal("0.05")  # between any price of the intent and the last bar
     no_entry_last: timedelta = timedelta(minutes=15)  # before the session's close
+    max_position_usd: Decimal | None = None  # None: max_position_frac alone
+    max_daily_loss_usd: Decimal | None = None  # None: max_daily_loss_frac alone
+    allow_fractions: bool = False  # entries for parts of a share, where they carry no bracket
+    live: bool = False  # real money: nothing is entered without a signed mandate
+    mandate: Mandate | None = None  # what the owner allows; already in the figures above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +73,7 @@ class RiskBook:
     last_price: Decimal | None  # USD, close of the last good bar
     bar_age: timedelta | None  # since that bar closed
     suspended: str | None = None  # why the symbol's prices are not trusted
+    locks: tuple[Lock, ...] = ()  # in force for the symbol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +106,8 @@ def size_entry(equity: Decimal, mark: Decimal, stop: Decimal, limits: RiskLimits
     The stop stands some multiple of the average true range away, so the size shrinks as
     volatility grows (volatility-scaled fixed-fractional sizing; Tharp, 1998).
     """
+    if not (is_figure(mark) and is_figure(stop) and equity.is_finite()):
+        return ZERO
     risk_per_share = abs(mark - stop)
     if not risk_per_share or equity <= 0:
         return ZERO
@@ -112,15 +125,88 @@ def reduces(intent: OrderIntent, position_qty: Decimal) -> bool:
     return against and intent.qty <= abs(position_qty)
 
 
+def narrowed(limits: RiskLimits, mandate: Mandate | None) -> RiskLimits:
+    """Return the limits under a mandate: of each two the tighter one, so that none is widened."""
+    if mandate is None:
+        return limits
+    terms = mandate.terms
+    return replace(
+        limits,
+        allow_short=limits.allow_short and terms.allow_short,
+        max_order_usd=min(limits.max_order_usd, terms.max_order_usd),
+        max_position_usd=_tighter(limits.max_position_usd, terms.max_position_usd),
+        max_position_frac=min(limits.max_position_frac, terms.max_position_frac),
+        max_gross_frac=min(limits.max_gross_frac, terms.max_gross_frac),
+        max_daily_loss_usd=_tighter(limits.max_daily_loss_usd, terms.max_daily_loss_usd),
+        max_daily_loss_frac=min(limits.max_daily_loss_frac, terms.max_daily_loss_frac),
+        max_drawdown_frac=min(limits.max_drawdown_frac, terms.max_drawdown_frac),
+        max_trades_per_day=min(limits.max_trades_per_day, terms.max_trades_per_day),
+        mandate=mandate,
+    )
+
+
+def limits_snapshot(limits: RiskLimits) -> str:
+    """Return the canonical JSON of the limits in force, for the order journal.
+
+    Times are seconds; of the mandate it holds what is not a figure above, and the consent hash.
+    """
+    plain: dict[str, object] = {}
+    for name in RiskLimits.__dataclass_fields__:
+        value = getattr(limits, name)
+        plain[name] = value.total_seconds() if isinstance(value, timedelta) else value
+    mandate = limits.mandate
+    plain["mandate"] = mandate and {
+        "universe": mandate.terms.universe,
+        "entries_from": mandate.terms.entries_from.isoformat(),
+        "entries_until": mandate.terms.entries_until.isoformat(),
+        "timezone": mandate.terms.timezone,
+        "expires_at": mandate.terms.expires_at,
+        "signature": mandate.signature,
+    }
+    return canonical_json(plain)
+
+
+def daily_loss_floor(limits: RiskLimits, day_start_equity: Decimal) -> Decimal:
+    """Return the equity (USD) at and below which a day's loss stops entries."""
+    floor = day_start_equity * (1 - limits.max_daily_loss_frac)
+    if limits.max_daily_loss_usd is None:
+        return floor
+    return max(floor, day_start_equity - limits.max_daily_loss_usd)
+
+
+def drawdown_floor(limits: RiskLimits, peak_equity: Decimal) -> Decimal:
+    """Return the equity (USD) at and below which a drawdown stops entries."""
+    return peak_equity * (1 - limits.max_drawdown_frac)
+
+
+def daily_loss_text(limits: RiskLimits, equity: Decimal, day_start_equity: Decimal) -> str:
+    """Return the fact, the value and the limit of a day's loss."""
+    lost = 1 - equity / day_start_equity
+    text = f"down {lost:.2%} today, limit {limits.max_daily_loss_frac:.2%}"
+    if limits.max_daily_loss_usd is None:
+        return text
+    return f"{text} or {_usd(limits.max_daily_loss_usd)}"
+
+
+def drawdown_text(limits: RiskLimits, equity: Decimal, peak_equity: Decimal) -> str:
+    """Return the fact, the value and the limit of a drawdown."""
+    lost = 1 - equity / peak_equity
+    return f"{lost:.2%} below the peak, limit {limits.max_drawdown_frac:.2%}"
+
+
 def check_intent(intent: OrderIntent, book: RiskBook, limits: RiskLimits) -> Verdict:
     """Return how much of `intent` may be sent now."""
+    senseless = list(faults_of_figures(intent))
+    if not book.position_qty.is_finite():
+        senseless.append(("position", f"{book.position_qty} shares held is not a number"))
+    if senseless:  # nothing may be computed with them
+        return _refused(intent, senseless)
     exit_only = reduces(intent, book.position_qty)
     refusals = _refusals_of_all(intent, book, limits, exit_only=exit_only)
     if not exit_only:
-        refusals = [*refusals, *_refusals_of_entries(intent, book, limits)]
+        refusals += _refusals_of_entries(intent, book, limits)
     if refusals:
-        clamps = tuple(_clamp(rule, intent, ZERO, text) for rule, text in refusals)
-        return Verdict(qty=ZERO, clamps=clamps)
+        return _refused(intent, refusals)
     if exit_only:
         return Verdict(qty=intent.qty, clamps=())
     cuts = [
@@ -130,6 +216,15 @@ def check_intent(intent: OrderIntent, book: RiskBook, limits: RiskLimits) -> Ver
     ]
     qty = min((cut.allowed for cut in cuts), default=intent.qty)
     return Verdict(qty=qty, clamps=tuple(cuts))
+
+
+def _tighter(one: Decimal | None, other: Decimal) -> Decimal:
+    return other if one is None else min(one, other)
+
+
+def _refused(intent: OrderIntent, refusals: list[tuple[str, str]]) -> Verdict:
+    clamps = (_clamp(rule, intent, ZERO, text) for rule, text in refusals)
+    return Verdict(qty=ZERO, clamps=tuple(clamps))
 
 
 def _clamp(rule: str, intent: OrderIntent, allowed: Decimal, text: str) -> Clamp:
@@ -146,7 +241,7 @@ def _refusals_of_all(
     intent: OrderIntent, book: RiskBook, limits: RiskLimits, *, exit_only: bool
 ) -> list[tuple[str, str]]:
     """Return the reasons that stop any order, exits too."""
-    found = list[tuple[str, str]]()
+    found = list(faults_of_form(intent, fractions=limits.allow_fractions))
     allowed = _EXITS_ALLOWED if exit_only else _ENTRIES_ALLOWED
     if book.state not in allowed:
         found.append(("trading_state", f"trading is {book.state}, {book.state_reason}"))
@@ -157,8 +252,11 @@ def _refusals_of_all(
         found.append(("session", f"{closed}, now {book.at:%H:%M}"))
     if book.at > intent.valid_until:
         found.append(("expired", f"valid until {intent.valid_until:%H:%M:%S} UTC, now past it"))
-    if not intent.qty.is_finite() or intent.qty <= 0:
+    if not intent.qty:
         found.append(("quantity", f"{intent.qty} shares, at least one is needed"))
+    under = standing(limits.mandate, limits.live, book.at)
+    if not (under.exits_allowed if exit_only else under.entries_allowed):
+        found.append(("mandate", under.reason))
     found.extend(_off_collar(intent, book, limits))
     return found
 
@@ -167,14 +265,12 @@ def _off_collar(
     intent: OrderIntent, book: RiskBook, limits: RiskLimits
 ) -> Iterator[tuple[str, str]]:
     """Yield a refusal for each price of the intent that is far from the last bar."""
-    if book.last_price is None or book.last_price <= 0:
-        yield "no_price", "no good bar yet, so no price to trade at"
+    if book.last_price is None or not is_figure(book.last_price):
+        last = "no good bar yet" if book.last_price is None else f"last price {book.last_price}"
+        yield "no_price", f"{last}, so no price to trade at"
         return
     for name, price in (("mark", intent.mark), ("limit price", intent.limit_price)):
         if price is None:
-            continue
-        if not price.is_finite() or price <= 0:
-            yield "price_collar", f"{name} {price} is not a price"
             continue
         gap = abs(price / book.last_price - 1)
         if gap > limits.price_collar_frac:
@@ -186,6 +282,11 @@ def _refusals_of_entries(
     intent: OrderIntent, book: RiskBook, limits: RiskLimits
 ) -> Iterator[tuple[str, str]]:
     """Yield the reasons that stop an order which adds risk."""
+    figures = (book.equity, book.cash, book.gross_usd, book.day_start_equity, book.peak_equity)
+    if not all(figure.is_finite() for figure in figures):
+        shown = ", ".join(str(figure) for figure in figures)
+        yield "equity", f"a figure of the account is not a number ({shown})"
+        return
     if intent.side is Side.SELL and not limits.allow_short:
         held = f"{book.position_qty} shares held"
         yield "short", f"selling {intent.qty} with {held} opens a short, not allowed"
@@ -196,7 +297,10 @@ def _refusals_of_entries(
     if left <= limits.no_entry_last:
         closed = f"no entries in the last {_minutes(limits.no_entry_last)}"
         yield "session", f"{_minutes(left)} to the close, {closed}"
-    yield from _refusals_by_losses(book, limits)
+    losses = dict(_refusals_by_losses(book, limits))
+    yield from losses.items()
+    yield from ((lock.rule.value, lock.text) for lock in book.locks if lock.rule not in losses)
+    yield from _refusals_by_mandate(intent, book, limits.mandate)
     if book.trades_today >= limits.max_trades_per_day:
         yield (
             "trades_per_day",
@@ -210,14 +314,24 @@ def _refusals_by_losses(book: RiskBook, limits: RiskLimits) -> Iterator[tuple[st
     if book.equity <= 0 or book.day_start_equity <= 0 or book.peak_equity <= 0:
         yield "equity", f"equity is {_usd(book.equity)}, more than nothing is needed"
         return
-    day_floor = book.day_start_equity * (1 - limits.max_daily_loss_frac)
-    if book.equity <= day_floor:
-        lost = 1 - book.equity / book.day_start_equity
-        yield "daily_loss", f"down {lost:.2%} today, limit {limits.max_daily_loss_frac:.2%}"
-    peak_floor = book.peak_equity * (1 - limits.max_drawdown_frac)
-    if book.equity <= peak_floor:
-        lost = 1 - book.equity / book.peak_equity
-        yield "drawdown", f"{lost:.2%} below the peak, limit {limits.max_drawdown_frac:.2%}"
+    if book.equity <= daily_loss_floor(limits, book.day_start_equity):
+        yield "daily_loss", daily_loss_text(limits, book.equity, book.day_start_equity)
+    if book.equity <= drawdown_floor(limits, book.peak_equity):
+        yield "drawdown", drawdown_text(limits, book.equity, book.peak_equity)
+
+
+def _refusals_by_mandate(
+    intent: OrderIntent, book: RiskBook, mandate: Mandate | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what the mandate itself forbids; whether it is in force is asked before."""
+    if mandate is None or not is_zone(mandate.terms.timezone):
+        return
+    terms = mandate.terms
+    if terms.universe is not None and intent.symbol not in terms.universe:
+        yield "universe", f"the mandate allows {', '.join(terms.universe) or 'nothing'}"
+    if not within_hours(terms, book.at):
+        window = f"{terms.entries_from:%H:%M} to {terms.entries_until:%H:%M} {terms.timezone}"
+        yield "hours", f"{book.at:%H:%M} UTC is outside the mandate's {window}"
 
 
 def _ceilings(
@@ -231,11 +345,14 @@ def _ceilings(
         f"order of {_usd(intent.notional)}, limit {_usd(limits.max_order_usd)}",
     )
     held, room = book.position_qty * sign, limits.max_position_frac * book.equity
+    share = f" ({limits.max_position_frac:.1%})"
+    if limits.max_position_usd is not None and limits.max_position_usd < room:
+        room, share = limits.max_position_usd, ""
     wanted = (held + intent.qty) * mark
     yield (
         "position",
         room / mark - held,
-        f"position of {_usd(wanted)}, limit {_usd(room)} ({limits.max_position_frac:.1%})",
+        f"position of {_usd(wanted)}, limit {_usd(room)}{share}",
     )
     gross_room = limits.max_gross_frac * book.equity
     yield (

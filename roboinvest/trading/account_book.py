@@ -23,7 +23,24 @@ from roboinvest.core.orders import (
     Settlement,
     Side,
 )
+from roboinvest.core.protections import (
+    CONFIRMING_READINGS,
+    EVERYTHING,
+    Lock,
+    LockRule,
+    confirmed,
+    confirmed_peak,
+    cooldown_lock,
+)
 from roboinvest.core.records import canonical_json
+from roboinvest.core.risk import (
+    RiskLimits,
+    daily_loss_floor,
+    daily_loss_text,
+    drawdown_floor,
+    drawdown_text,
+)
+from roboinvest.trading.locks.book import LockBook
 
 ZERO: Final = Decimal(0)
 
@@ -42,6 +59,7 @@ class AccountFigures:
     closed_trades: int
     realised: Mapping[str, Decimal]  # by agent
     last_exit: Mapping[str, datetime]  # by symbol
+    recent_equity: tuple[Decimal, ...] = ()  # USD, the last readings, oldest first
 
     @classmethod
     def starting_with(cls, cash: Decimal) -> AccountFigures:
@@ -75,15 +93,23 @@ class AccountFigures:
             closed_trades=raw["closed_trades"],
             realised={agent: Decimal(usd) for agent, usd in raw["realised"].items()},
             last_exit={s: datetime.fromisoformat(at) for s, at in raw["last_exit"].items()},
+            recent_equity=tuple(Decimal(usd) for usd in raw.get("recent_equity", ())),
         )
 
 
 class AccountBook:
     """Ledger, open orders and day figures of one account."""
 
-    def __init__(self, ledger: Ledger, orders: Iterable[Order], figures: AccountFigures) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        orders: Iterable[Order],
+        figures: AccountFigures,
+        locks: LockBook | None = None,
+    ) -> None:
         self.ledger = ledger
         self.figures = figures
+        self.locks = locks or LockBook()
         self._open = {order.client_order_id: order for order in orders}
         self._stop_of = {
             order.parent_id: order.stop_price
@@ -93,6 +119,7 @@ class AccountBook:
 
     def begin(self, update: MarketUpdate) -> None:
         """Roll the day where it changed, and put the books on the scale of today's splits."""
+        self._lift(self.locks.begin(update.at))
         figures = self.figures
         if figures.session_day != update.session.day:
             self.figures = replace(
@@ -115,6 +142,7 @@ class AccountBook:
         self.track(settlement.orders)
         if trades:
             self._note_exits(trades)
+            self.locks.judge(trades, self.figures.day_start_equity)
         return tuple(trades)
 
     def track(self, orders: Iterable[Order]) -> None:
@@ -133,9 +161,30 @@ class AccountBook:
         self.figures = replace(self.figures, entries_today=self.figures.entries_today + 1)
 
     def value(self, equity: Decimal) -> None:
-        """Note the equity after a tick."""
-        peak = max(self.figures.peak_equity, equity)
-        self.figures = replace(self.figures, equity=equity, peak_equity=peak)
+        """Note the broker's equity after a tick; the peak is what several readings reached."""
+        if not equity.is_finite():
+            return
+        recent = (*self.figures.recent_equity, equity)[-CONFIRMING_READINGS:]
+        peak = confirmed_peak(self.figures.peak_equity, recent)
+        self.figures = replace(self.figures, equity=equity, peak_equity=peak, recent_equity=recent)
+
+    def latch(self, limits: RiskLimits, session: Session, at: datetime) -> None:
+        """Lock entries where several readings confirm that the day's loss or a drawdown is real."""
+        figures, readings = self.figures, self.figures.recent_equity
+        if not figures.day_start_equity > 0 or not figures.peak_equity > 0:
+            return
+        if confirmed(readings, daily_loss_floor(limits, figures.day_start_equity)):
+            text = daily_loss_text(limits, figures.equity, figures.day_start_equity)
+            self._latch(LockRule.DAILY_LOSS, at, session.closes_at, text)
+        if confirmed(readings, drawdown_floor(limits, figures.peak_equity)):
+            text = drawdown_text(limits, figures.equity, figures.peak_equity)
+            self._latch(LockRule.DRAWDOWN, at, None, text)
+        self.locks.cooldowns = self._cooldowns(session, at)
+
+    def locks_on(self, symbol: str, session: Session, at: datetime) -> tuple[Lock, ...]:
+        """Return the locks that stop an entry in `symbol`, its cooldown included."""
+        cooldown = self._cooldown(symbol, session, at, self.locks.rules.cooldown)
+        return (*self.locks.binding(symbol, at), *((cooldown,) if cooldown else ()))
 
     def open_orders(self, symbol: str | None = None) -> tuple[Order, ...]:
         """Return the orders that can still fill, of one symbol or of all, oldest first."""
@@ -173,10 +222,34 @@ class AccountBook:
         self, symbol: str, session: Session, at: datetime, cooldown: timedelta
     ) -> bool:
         """Return whether the last exit in `symbol` was this session, less than `cooldown` ago."""
+        return self._cooldown(symbol, session, at, cooldown) is not None
+
+    def _cooldown(
+        self, symbol: str, session: Session, at: datetime, cooldown: timedelta
+    ) -> Lock | None:
         left = self.figures.last_exit.get(symbol)
-        if left is None or left < session.opens_at:
-            return False
-        return at - left < cooldown
+        if left is None:
+            return None
+        return cooldown_lock(symbol, left, session, at, cooldown)
+
+    def _cooldowns(self, session: Session, at: datetime) -> tuple[Lock, ...]:
+        rule = self.locks.rules.cooldown
+        found = (self._cooldown(s, session, at, rule) for s in self.figures.last_exit)
+        return tuple(lock for lock in found if lock)
+
+    def _latch(self, rule: LockRule, at: datetime, until: datetime | None, text: str) -> None:
+        if not self.locks.holds(rule, at):
+            self.locks.add(Lock(scope=EVERYTHING, rule=rule, since=at, until=until, text=text))
+
+    def _lift(self, cleared: Iterable[Lock]) -> None:
+        """Forget what a lock that a person cleared stood on, or it would come back at once."""
+        for lock in cleared:
+            figures = self.figures
+            if lock.rule is LockRule.COOLDOWN:
+                kept = {s: at for s, at in figures.last_exit.items() if s != lock.scope}
+                self.figures = replace(figures, last_exit=kept)
+            elif lock.rule is LockRule.DRAWDOWN:  # counted from here on
+                self.figures = replace(figures, peak_equity=figures.equity, recent_equity=())
 
     def _entries(self) -> Iterable[Order]:
         return (o for o in self._open.values() if o.leg is Leg.ENTRY)

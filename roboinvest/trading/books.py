@@ -13,10 +13,12 @@ from decimal import Decimal
 from roboinvest.core.budget import BudgetPolicy
 from roboinvest.core.fills import FillRules
 from roboinvest.core.ledger import Ledger
+from roboinvest.core.protections import ProtectionRules
 from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.trading.account_book import AccountBook, AccountFigures
 from roboinvest.trading.benchmark import Benchmark
 from roboinvest.trading.budget import BudgetAgent, BudgetFigures
+from roboinvest.trading.locks.book import CLEARINGS, DOCUMENT, LockBook
 from roboinvest.trading.playbook import Playbook
 
 
@@ -39,8 +41,12 @@ class Books:
         rules: FillRules,
         policy: BudgetPolicy,
         symbols: Sequence[str],
+        protections: ProtectionRules | None = None,
     ) -> Books:
-        """Return the books as they were committed; new ones begin with `cash` in USD."""
+        """Return the books as they were committed; new ones begin with `cash` in USD.
+
+        Without `protections` only the latches on equity lock anything.
+        """
         documents = stored.documents
         figures = AccountFigures.starting_with(cash)
         if "account" in documents:
@@ -49,7 +55,10 @@ class Books:
         if "budget" in documents:
             spent = BudgetFigures.from_json(documents["budget"])
         ledger = Ledger(stored.lots, figures.realised)
-        account = AccountBook(ledger, stored.open_orders, figures)
+        locks = LockBook.read(
+            documents.get(DOCUMENT), documents.get(CLEARINGS), protections or ProtectionRules()
+        )
+        account = AccountBook(ledger, stored.open_orders, figures, locks)
         benchmark = Benchmark(figures.start_equity, symbols)
         if "benchmark" in documents:
             benchmark.restore(documents["benchmark"])
@@ -67,16 +76,17 @@ class Books:
             _stored=dict(documents),
         )
 
-    def changed_documents(self, broker: str | None) -> dict[str, str]:
-        """Return the documents that differ from those handed over before; `broker` is its own."""
+    def changed_documents(self, broker_document: str, snapshot: str | None) -> dict[str, str]:
+        """Return the documents that differ from those handed over before, the broker's too."""
         now = {
             "account": self.account.document(),
+            DOCUMENT: self.account.locks.document(),
             "budget": self.budget.document(),
             "playbook": self.playbook.document(),
             "benchmark": self.benchmark.document(),
         }
-        if broker is not None:
-            now["paper_broker"] = broker
+        if snapshot is not None:
+            now[broker_document] = snapshot
         changed = {name: text for name, text in now.items() if self._stored.get(name) != text}
         self._stored.update(changed)
         return changed

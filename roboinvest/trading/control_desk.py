@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
+from roboinvest.core.errors import Refused, TryLater
 from roboinvest.core.ports import Clock
-from roboinvest.runtime.control.port import Done, RestartService, Resume, SetHalt, StatusReply, Stop
+from roboinvest.runtime.control.port import (
+    ClearLocks,
+    Done,
+    RestartService,
+    Resume,
+    SetHalt,
+    StatusReply,
+    Stop,
+)
 from roboinvest.runtime.halt import HaltFile
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.house_reports import HouseReports
+from roboinvest.trading.locks.desk import LockDesk, cleared_text
 
 
 class ControlDesk:
@@ -25,6 +35,8 @@ class ControlDesk:
         restart: Callable[[str], None],
         stop: Callable[[str], None],
         clock: Clock,
+        locks: LockDesk | None = None,
+        before_resume: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
         self._halt_file = halt_file
         self._gate = gate
@@ -32,6 +44,8 @@ class ControlDesk:
         self._restart = restart
         self._stop = stop
         self._clock = clock
+        self._locks = locks
+        self._before_resume = before_resume
         self._log = structlog.get_logger("roboinvest.control")
 
     async def status(self) -> StatusReply:
@@ -41,17 +55,28 @@ class ControlDesk:
 
     async def halt(self, request: SetHalt) -> Done:
         """Put a halt in force before the reply leaves."""
-        halt = self._halt_file.set(
-            request.level, reason=request.reason, by=request.by, at=self._clock.now()
-        )
+        if not self._halt_file.at_least(request.level):  # the command may have set it already
+            self._halt_file.set(
+                request.level, reason=request.reason, by=request.by, at=self._clock.now()
+            )
         self._gate.look()
+        halt = self._gate.halt
+        if halt is None:
+            raise TryLater("the halt was lifted at the same moment; halt again")
         self._log.warning("halted", level=halt.level.value, reason=halt.reason, by=request.by)
         return Done(text=f"HALTED at level {halt.level.value}: {halt.reason}")
 
     async def resume(self, request: Resume) -> Done:
-        """Lift the halt for a person."""
+        """Lift the halt for a person, once orders and positions agree with the broker.
+
+        Raises:
+            Refused: they do not; the halt stays.
+        """
         if self._halt_file.read() is None:
             return Done(text="trading was not halted")
+        reason = None if self._before_resume is None else await self._before_resume()
+        if reason is not None:
+            raise Refused(f"trading stays halted: {reason}; mend that, then resume again")
         self._halt_file.clear()
         state, reason = self._gate.look()
         self._log.warning("resumed", by=request.by, state=state.value)
@@ -61,6 +86,16 @@ class ControlDesk:
         """Ask the supervisor for a restart."""
         self._restart(request.name)
         return Done(text=f"{request.name} is being restarted")
+
+    async def clear_locks(self, request: ClearLocks) -> Done:
+        """Lift locks for a person, from the next tick on."""
+        if self._locks is None:
+            raise TryLater("this daemon has no lock desk; stop it, and clear the lock then")
+        status = await self._reports.system_status()
+        cleared = await self._locks.clear(request.name, by=request.by, at=status.market_time)
+        for lock in cleared:
+            self._log.warning("lock_cleared", lock=lock.name, by=request.by, text=lock.text)
+        return Done(text=cleared_text(cleared))
 
     async def stop(self, request: Stop) -> Done:
         """Begin an orderly stop."""

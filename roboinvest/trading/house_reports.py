@@ -21,7 +21,9 @@ from roboinvest.core.ledger import Lot, Trade
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.orders import Order
 from roboinvest.core.ports import Clock
+from roboinvest.core.protections import Lock
 from roboinvest.core.records import TickCommit, TickRecord
+from roboinvest.core.risk import RiskLimits
 from roboinvest.runtime.alerts import AlertBoard
 from roboinvest.runtime.reports import models
 from roboinvest.runtime.reports.builders import (
@@ -34,6 +36,8 @@ from roboinvest.runtime.store import Store
 from roboinvest.runtime.supervision.service import ServiceStatus
 from roboinvest.trading.account_book import AccountFigures
 from roboinvest.trading.gate import TradingGate
+from roboinvest.trading.locks.desk import committed_locks
+from roboinvest.trading.risk_lines import RecentRefusals, lock_lines, mandate_line
 from roboinvest.trading.state import TickState
 from roboinvest.trading.tick import TickRunner
 
@@ -83,6 +87,7 @@ class HouseReports:
         policy: BudgetPolicy,
         clock: Clock,
         runner: Callable[[], TickRunner | None],
+        limits: RiskLimits | None = None,
     ) -> None:
         self._facts = facts
         self._store = store
@@ -92,6 +97,9 @@ class HouseReports:
         self._policy = policy
         self._clock = clock
         self._runner = runner
+        self._limits = limits
+        self._refusals = RecentRefusals()
+        self._locks: Sequence[Lock] = ()
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first reading is always zero
         self._state: TickState | None = None
@@ -110,6 +118,7 @@ class HouseReports:
         self._record = next(iter(await self._store.recent_ticks(1)), None)
         if (account := await self._store.document("account")) is not None:
             self._start_equity = AccountFigures.from_json(account).start_equity
+        self._locks = await committed_locks(self._store, self._record.at if self._record else None)
         self._lots = await self._store.lots()
         self._open_orders = await self._store.orders(SHOWN_ORDERS, open_only=True)
 
@@ -119,6 +128,8 @@ class HouseReports:
         if (runner := self._runner()) is not None:
             account = runner.books.account  # the next tick changes it before its own commit
             self._lots, self._open_orders = account.ledger.lots(), account.open_orders()
+            self._locks = account.locks.in_force(commit.record.at)
+        self._refusals.saw(state["execution"].refused, commit.record.at)
         self._trades += commit.trades
         record = commit.record
         before = self._curve.get(record.session_day)
@@ -172,6 +183,9 @@ class HouseReports:
             ),
             process=self._process_line(),
             folders=facts.folders,
+            mandate=mandate_line(self._limits, record.at if record else now),
+            locks=lock_lines(self._locks),
+            refusals=self._refusals.lines(),
         )
 
     async def performance(self) -> models.Performance:

@@ -63,6 +63,7 @@ class Execution:
     orders: tuple[Order, ...]  # new and changed
     rejected: tuple[str, ...]  # one sentence for each intent that was refused whole
     account: Account  # after the tick
+    refused: tuple[Clamp, ...] = ()  # the clamps that let nothing through, the broker's included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

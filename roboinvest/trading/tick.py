@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,13 +41,29 @@ class TickRunner:
         graph: TickGraph,
         books: Books,
         digest: str = EMPTY_DIGEST,
+        broker_document: str = "paper_broker",
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Take the parts.
+
+        Args:
+            feed: in its place in the market.
+            broker: with the books that belong to that place.
+            gate: what may be done with money.
+            graph: the five agents.
+            books: of the account.
+            digest: of the last committed tick.
+            broker_document: the name under which the broker's snapshot is stored.
+            before: awaited before orders are settled: a real broker's books are compared.
+        """
         self._feed = feed
         self._broker = broker
         self._gate = gate
         self._graph = graph
         self.books = books
         self._digest = digest
+        self._broker_document = broker_document
+        self._before = before
 
     async def run(self, session: Session, at: datetime) -> tuple[TickState, TickCommit]:
         """Return what the tick came to and what must be stored; nothing is stored here.
@@ -63,6 +79,8 @@ class TickRunner:
 
     async def _open(self, session: Session, at: datetime) -> TickInput:
         update = await self._feed.advance(at, session)
+        if self._before is not None:
+            await self._before()
         trading_state, reason = self._gate.look()
         self.books.account.begin(update)
         settlement = await self._broker.settle(update)
@@ -91,7 +109,7 @@ class TickRunner:
             books=self.books.account.ledger.take_touched(),
             memories=memories,
             calibration=cells,
-            documents=self.books.changed_documents(self._broker.snapshot()),
+            documents=self.books.changed_documents(self._broker_document, self._broker.snapshot()),
         )
 
     def _record(self, state: TickState) -> TickRecord:

@@ -36,9 +36,11 @@ from roboinvest.core.risk import Clamp, RiskBook, RiskLimits, Verdict, check_int
 from roboinvest.runtime.halt import HaltLevel
 from roboinvest.trading.account_book import AccountBook
 from roboinvest.trading.gate import TradingGate
+from roboinvest.trading.refusals import BY_BROKER, NO_PRICE, RefusalLog
 from roboinvest.trading.state import Execution, TickInput, TickState, World
 
 SEND_WITHIN: Final = timedelta(minutes=5)  # an intent that was not sent by then never is
+ZERO: Final = Decimal(0)
 _ON_ITS_WAY: Final = (Leg.EXIT, Leg.FLATTEN)
 _COVER: Final = (Leg.STOP, Leg.EXIT, Leg.FLATTEN, Leg.ENTRY)
 
@@ -53,11 +55,18 @@ class _Desk:
     clamps: list[Clamp] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
+    refused: list[Clamp] = field(default_factory=list)
 
     def refuse(self, verdict: Verdict) -> None:
         """Note a verdict that lets nothing through."""
         self.clamps += verdict.clamps
+        self.refused += verdict.clamps
         self.rejected.append("; ".join(clamp.text for clamp in verdict.clamps))
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """Return the price a symbol is valued at; None where there is none to speak of."""
+        mark = self.world.marks.get(symbol)
+        return mark if mark is not None and mark.is_finite() else None
 
 
 class TradeExecutorAgent:
@@ -71,17 +80,21 @@ class TradeExecutorAgent:
         *,
         limits: RiskLimits,
         instance: str,
+        carries_out_halts: bool = True,
     ) -> None:
         self._broker = broker
         self._account = account
         self._gate = gate
         self._limits = limits
         self._instance = instance
+        self._carries_out_halts = carries_out_halts
+        self._refusals = RefusalLog()
 
     async def __call__(self, state: TickState) -> TickState:
         """Return the `execution` of this tick: a halt first, exits, entries, then stops."""
         desk = _Desk(state["tick"], state["world"])
         decisions = state["strategy"].decisions
+        self._refusals.begin(desk.tick.session.day)
         await self._obey_halt(desk)
         for decision in decisions:
             if decision.action is Action.SELL:
@@ -90,15 +103,17 @@ class TradeExecutorAgent:
             if decision.action is Action.BUY:
                 await self._enter(decision, desk)
         await self._protect(desk)
-        marks = {symbol: float(mark) for symbol, mark in desk.world.marks.items()}
+        marks = {s: float(mark) for s, mark in desk.world.marks.items() if mark.is_finite()}
         account = await self._broker.account(marks)
         self._account.value(account.equity)
+        self._account.latch(self._limits, desk.tick.session, desk.tick.at)
         execution = Execution(
             intents=tuple(desk.intents),
             clamps=tuple(desk.clamps),
             orders=tuple(desk.orders),
             rejected=tuple(desk.rejected),
             account=account,
+            refused=tuple(desk.refused),
         )
         return {"execution": execution}
 
@@ -106,7 +121,8 @@ class TradeExecutorAgent:
         """Buy at the next open, with a stop and a target that live at the broker."""
         symbol, stop = decision.symbol, decision.stop
         if stop is None or symbol not in desk.world.marks:
-            desk.rejected.append(f"{symbol}: a BUY needs a stop and a price")
+            text = f"{symbol}: a BUY needs a stop and a price"
+            self._say_no(symbol, NO_PRICE, text, ZERO, desk)
             return
         mark = desk.world.marks[symbol]
         qty = size_entry(desk.world.account.equity, mark, stop, self._limits)
@@ -126,7 +142,7 @@ class TradeExecutorAgent:
         Its stop and target are cancelled only once risk has let the exit through.
         """
         held = self._account.ledger.qty(symbol, HOUSE_AGENT)
-        if not held or self._is_leaving(symbol) or symbol not in desk.world.marks:
+        if not held or self._is_leaving(symbol) or desk.mark(symbol) is None:
             return
         intent = self._intent(desk, symbol, Leg.EXIT, -held)
         verdict = self._check(intent, desk)
@@ -142,11 +158,11 @@ class TradeExecutorAgent:
             return
         for lot in self._account.ledger.lots(agent_id=HOUSE_AGENT):
             covered = any(self._account.working(lot.symbol, leg) for leg in _COVER)
-            stop = _stop_of(lot)
-            if covered or stop is None or lot.symbol not in desk.world.marks:
+            stop, mark = _stop_of(lot), desk.mark(lot.symbol)
+            if covered or stop is None or mark is None:
                 continue
             held = self._account.ledger.qty(lot.symbol, HOUSE_AGENT)
-            if (desk.world.marks[lot.symbol] - stop) * held <= 0:
+            if (mark - stop) * held <= 0:
                 await self._close(lot.symbol, desk)  # the price is past the stop already
                 continue
             intent = replace(
@@ -164,8 +180,8 @@ class TradeExecutorAgent:
     async def _obey_halt(self, desk: _Desk) -> None:
         """Cancel entries, or cancel all and close, as far as the person who halted asked for."""
         halt = self._gate.halt
-        if halt is None or halt.level is HaltLevel.NEW:
-            return
+        if halt is None or halt.level is HaltLevel.NEW or not self._carries_out_halts:
+            return  # at a real broker the kill switch acts by itself
         flatten, note = halt.level is HaltLevel.FLATTEN, f"halted: {halt.reason}"
         for symbol in sorted({order.symbol for order in self._account.open_orders()}):
             if not (flatten and self._is_leaving(symbol)):
@@ -174,7 +190,7 @@ class TradeExecutorAgent:
             return
         for symbol in self._account.ledger.symbols():
             held = self._account.ledger.qty(symbol, HOUSE_AGENT)
-            if held and not self._is_leaving(symbol) and symbol in desk.world.marks:
+            if held and not self._is_leaving(symbol) and desk.mark(symbol) is not None:
                 await self._submit(self._intent(desk, symbol, Leg.FLATTEN, -held), desk)
 
     def _is_leaving(self, symbol: str) -> bool:
@@ -184,12 +200,20 @@ class TradeExecutorAgent:
         try:
             orders = await self._broker.submit(intent, desk.tick.at)
         except OrderRejected as refusal:
-            desk.rejected.append(str(refusal))
+            self._say_no(intent.symbol, BY_BROKER, str(refusal), intent.qty, desk)
             return False
+        self._refusals.accepted(intent.symbol)
         desk.intents.append(intent)
         desk.orders += orders
         self._account.track(orders)
         return True
+
+    def _say_no(self, symbol: str, rule: str, text: str, qty: Decimal, desk: _Desk) -> None:
+        """Note a refusal that no limit made."""
+        clamp = Clamp(rule=rule, symbol=symbol, requested=qty, allowed=ZERO, text=text)
+        desk.rejected.append(text)
+        desk.refused.append(clamp)
+        self._refusals.note_other(clamp)
 
     async def _cancel(
         self, symbol: str, desk: _Desk, note: str, *, entries_only: bool = False
@@ -222,8 +246,11 @@ class TradeExecutorAgent:
             last_price=world.marks.get(symbol),
             bar_age=world.bar_age.get(symbol),
             suspended=tick.update.suspended.get(symbol),
+            locks=self._account.locks_on(symbol, tick.session, tick.at),
         )
-        return check_intent(intent, book, self._limits)
+        verdict = check_intent(intent, book, self._limits)
+        self._refusals.note(symbol, verdict.clamps)
+        return verdict
 
     def _intent(self, desk: _Desk, symbol: str, leg: Leg, shares: Decimal) -> OrderIntent:
         """Return a market order for signed `shares`, good for this session."""

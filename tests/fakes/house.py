@@ -16,6 +16,7 @@ from roboinvest.core.ledger import Ledger
 from roboinvest.core.market.values import Bar, NewsItem
 from roboinvest.core.orders import Order
 from roboinvest.core.ports import LanguageModel
+from roboinvest.core.protections import ProtectionRules
 from roboinvest.core.records import TickCommit
 from roboinvest.core.risk import RiskLimits
 from roboinvest.runtime.halt import HaltFile
@@ -25,6 +26,7 @@ from roboinvest.trading.books import Books
 from roboinvest.trading.budget import BudgetAgent, BudgetFigures
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.graph import TradingGraph
+from roboinvest.trading.locks.book import LockBook
 from roboinvest.trading.playbook import Playbook
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
 from roboinvest.trading.state import TickState
@@ -90,6 +92,7 @@ def house(
     news: Sequence[NewsItem] = (),
     rules: FillRules = FRICTIONLESS,
     feed: HandMadeFeed | None = None,
+    protections: ProtectionRules | None = None,
 ) -> InMemoryHouse:
     """Wire an account over hand-made bars."""
     limits = limits or RiskLimits()
@@ -98,7 +101,8 @@ def house(
     halt_file = HaltFile(tmp_path / "HALT")
     gate = TradingGate(halt_file)
     gate.enter(TradingState.READY, "test")
-    account = AccountBook(Ledger(), (), AccountFigures.starting_with(CASH))
+    locks = LockBook(rules=protections or ProtectionRules())
+    account = AccountBook(Ledger(), (), AccountFigures.starting_with(CASH), locks)
     playbook = Playbook((), (), (), rules=rules)
     policy = BudgetPolicy()
     budget = BudgetAgent(account, BudgetFigures.starting_with(policy), policy)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from roboinvest.core.events import TradingState
 from roboinvest.core.orders import Action, Leg, OrderState
 from roboinvest.core.quant.expert import StrategyInputs, SymbolBrief, View
-from roboinvest.runtime.halt import HaltLevel
+from roboinvest.core.risk import RiskLimits
+from roboinvest.runtime.halt import HaltFile, HaltLevel
+from roboinvest.trading.gate import TradingGate
+from roboinvest.trading.state import Execution, TickState
+from roboinvest.trading.trade_executor import TradeExecutorAgent
 from tests.fakes.house import InMemoryHouse, flat_bars, house
 from tests.fakes.markets import bar, minute
 from tests.fakes.models import ScriptedModel, hold, view
@@ -156,3 +166,70 @@ async def test_a_suspended_symbol_is_neither_bought_nor_sold(tmp_path: Path) -> 
     await one.ticks(5, 9)
     assert one.account.ledger.qty("SPY") == 100
     assert by_leg(one)[Leg.STOP] is OrderState.ACCEPTED
+
+
+async def executed(one: InMemoryHouse, folder: Path, state: TickState) -> Execution:
+    """Return what an executor of its own makes of a state, on the house's account."""
+    gate = TradingGate(HaltFile(folder / "HALT"))
+    gate.enter(TradingState.READY, "test")
+    agent = TradeExecutorAgent(one.broker, one.account, gate, limits=RiskLimits(), instance="test")
+    return (await agent(state))["execution"]
+
+
+def wanting(state: TickState, changes: Mapping[str, Any]) -> TickState:
+    """Return a state whose decision is a BUY, unless the changes say otherwise."""
+    (decision,) = state["strategy"].decisions
+    figures = {"action": Action.BUY, "stop": Decimal(98), "target": Decimal(104), **changes}
+    decisions = (replace(decision, **figures),)
+    return {**state, "strategy": replace(state["strategy"], decisions=decisions)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "text"),
+    [
+        ({"stop": Decimal("NaN")}, "price", "SPY: stop loss NaN is not a price"),
+        ({"stop": Decimal("Infinity")}, "price", "SPY: stop loss Infinity is not a price"),
+        ({"stop": Decimal(0)}, "price", "SPY: stop loss 0 is not a price"),
+        ({"target": Decimal("NaN")}, "price", "SPY: take profit NaN is not a price"),
+        ({"stop": Decimal(101)}, "bracket", "SPY: stop loss 101 of a buy must lie below 100"),
+        ({"target": Decimal(99)}, "bracket", "SPY: take profit 99 of a buy must lie above 100"),
+        ({"stop": Decimal(100)}, "bracket", "SPY: stop loss 100 of a buy must lie below 100"),
+        ({"stop": None}, "incomplete", "SPY: a BUY needs a stop and a price"),
+    ],
+)
+async def test_a_decision_with_a_figure_that_is_none_is_refused_and_the_tick_goes_on(
+    tmp_path: Path, changes: dict[str, Any], rule: str, text: str
+) -> None:
+    one = house(tmp_path, flat_bars(10), buys_at(99))
+    await one.ticks(1, 2)
+    execution = await executed(one, tmp_path, wanting(one.states[-1], changes))
+    assert rule in [clamp.rule for clamp in execution.refused]
+    assert any(refused.text.startswith(text) for refused in execution.refused)
+    assert text in execution.rejected[0]
+    assert await one.broker.open_orders() == ()
+
+
+@pytest.mark.parametrize("mark", ["NaN", "Infinity"])
+async def test_a_mark_that_is_none_moves_nothing(tmp_path: Path, mark: str) -> None:
+    one = house(tmp_path, flat_bars(12), buys_at(2))
+    await one.ticks(1, 5)
+    before = await one.broker.open_orders()
+    state = one.states[-1]
+    world = replace(state["world"], marks={"SPY": Decimal(mark)})
+    for action in (Action.BUY, Action.SELL):
+        wanted = wanting({**state, "world": world}, {"action": action})
+        execution = await executed(one, tmp_path, wanted)
+        assert execution.intents == ()
+    assert await one.broker.open_orders() == before
+
+
+async def test_what_the_broker_refuses_is_a_refusal_and_no_clamp(tmp_path: Path) -> None:
+    one = house(tmp_path, flat_bars(10), buys_at(99))
+    await one.ticks(1, 2)
+    between_ticks = wanting(one.states[-1], {"stop": Decimal("97.005")})
+    execution = await executed(one, tmp_path, between_ticks)
+    (refused,) = execution.refused
+    assert (refused.rule, refused.symbol) == ("broker", "SPY")
+    assert "between ticks" in refused.text
+    assert refused.text in execution.rejected
+    assert "broker" not in [clamp.rule for clamp in execution.clamps]

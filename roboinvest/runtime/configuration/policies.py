@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, time, timedelta
+from typing import Any, Final
 
 from roboinvest.core.budget import BudgetPolicy
 from roboinvest.core.fills import FillRules
-from roboinvest.core.risk import RiskLimits
+from roboinvest.core.mandate import Mandate, MandateTerms
+from roboinvest.core.protections import ProtectionRules
+from roboinvest.core.risk import RiskLimits, narrowed
+from roboinvest.runtime.configuration.sections import BrokerKind
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.supervision.restarts import RestartLimits
+
+EXCHANGE_ZONE: Final = "America/New_York"
+EXCHANGE_HOURS: Final = (time(9, 30), time(16, 0))
 
 
 def fill_rules(settings: Settings) -> FillRules:
@@ -27,10 +33,12 @@ def fill_rules(settings: Settings) -> FillRules:
     )
 
 
-def risk_limits(settings: Settings, bar_length: timedelta) -> RiskLimits:
-    """Return the hard limits; those counted in bars become times."""
+def risk_limits(
+    settings: Settings, bar_length: timedelta, mandate: Mandate | None = None
+) -> RiskLimits:
+    """Return the hard limits, narrowed by the mandate; those counted in bars become times."""
     risk = settings.risk
-    return RiskLimits(
+    limits = RiskLimits(
         allow_short=risk.allow_short,
         risk_per_trade_frac=risk.risk_per_trade_frac,
         max_order_usd=risk.max_order_usd,
@@ -43,6 +51,59 @@ def risk_limits(settings: Settings, bar_length: timedelta) -> RiskLimits:
         stale_after=risk.stale_after_bars * bar_length,
         price_collar_frac=risk.price_collar_frac,
         no_entry_last=timedelta(minutes=risk.no_entry_last_min),
+        live=is_live(settings),
+    )
+    return narrowed(limits, mandate)
+
+
+def is_live(settings: Settings) -> bool:
+    """Return whether orders move real money."""
+    return settings.broker.kind is BrokerKind.ALPACA and settings.alpaca.live
+
+
+def protection_rules(settings: Settings, bar_length: timedelta) -> ProtectionRules:
+    """Return when losses lock entries; what is counted in bars or minutes becomes times."""
+    rules = settings.protections
+    return ProtectionRules(
+        stop_guard_stops=rules.stop_guard_stops,
+        stop_guard_window=timedelta(minutes=rules.stop_guard_window_min),
+        stop_guard_lock=timedelta(minutes=rules.stop_guard_lock_min),
+        stop_guard_per_symbol=rules.stop_guard_scope == "symbol",
+        drawdown_frac=rules.drawdown_frac,
+        drawdown_trades=rules.drawdown_trades,
+        drawdown_window=timedelta(minutes=rules.drawdown_window_min),
+        drawdown_lock=timedelta(minutes=rules.drawdown_lock_min),
+        low_profit_trades=rules.low_profit_trades,
+        low_profit_usd=rules.low_profit_usd,
+        low_profit_window=timedelta(minutes=rules.low_profit_window_min),
+        low_profit_lock=timedelta(minutes=rules.low_profit_lock_min),
+        cooldown=settings.risk.cooldown_bars * bar_length,
+    )
+
+
+def mandate_terms(settings: Settings, expires_at: datetime) -> MandateTerms:
+    """Return the terms that allow what the settings allow now, for an owner to begin with.
+
+    Amounts in USD are those of the starting cash; an order is never larger than a position.
+    """
+    risk, cash = settings.risk, settings.broker.starting_cash_usd
+    position_frac = min(risk.max_position_frac, risk.max_gross_frac)
+    loss_frac = min(risk.max_daily_loss_frac, risk.max_drawdown_frac)
+    return MandateTerms(
+        universe=tuple(sorted(set(settings.market.symbols))) or None,
+        allow_short=risk.allow_short,
+        max_order_usd=min(risk.max_order_usd, position_frac * cash),
+        max_position_usd=position_frac * cash,
+        max_position_frac=position_frac,
+        max_gross_frac=risk.max_gross_frac,
+        max_daily_loss_usd=loss_frac * cash,
+        max_daily_loss_frac=loss_frac,
+        max_drawdown_frac=risk.max_drawdown_frac,
+        max_trades_per_day=risk.max_trades_per_day,
+        entries_from=EXCHANGE_HOURS[0],
+        entries_until=EXCHANGE_HOURS[1],
+        timezone=EXCHANGE_ZONE,
+        expires_at=expires_at,
     )
 
 

@@ -194,6 +194,35 @@ class RiskSettings(Section):
     """Bars after an exit in which the symbol is not entered; 0: none."""
 
 
+class ProtectionSettings(Section):
+    """Times without entries, after losses; a count or a fraction of 0 is off. Minutes of market."""
+
+    stop_guard_stops: int = Field(default=0, ge=0)
+    """Losing stop-outs within the window after which entries are locked; 0: none."""
+    stop_guard_window_min: int = Field(default=1440, ge=1)
+    """Minutes."""
+    stop_guard_lock_min: int = Field(default=60, ge=1)
+    """Minutes."""
+    stop_guard_scope: Literal["all", "symbol"] = "all"
+    """Whether stop-outs of all symbols are counted and locked together."""
+    drawdown_frac: Decimal = Field(default=Decimal(0), ge=0, le=1)
+    """Fall of closed profit from its peak, as a fraction of equity; 0: none."""
+    drawdown_trades: int = Field(default=5, ge=1)
+    """Trades within the window below which a drawdown proves nothing."""
+    drawdown_window_min: int = Field(default=2880, ge=1)
+    """Minutes."""
+    drawdown_lock_min: int = Field(default=720, ge=1)
+    """Minutes."""
+    low_profit_trades: int = Field(default=0, ge=0)
+    """Trades of a symbol within the window from which its profit is judged; 0: never."""
+    low_profit_usd: Decimal = Field(default=Decimal(0), allow_inf_nan=False)
+    """USD that those trades must have earned together."""
+    low_profit_window_min: int = Field(default=2880, ge=1)
+    """Minutes."""
+    low_profit_lock_min: int = Field(default=720, ge=1)
+    """Minutes."""
+
+
 class LlmSettings(Section):
     """Who answers tasks, and what that may cost."""
 

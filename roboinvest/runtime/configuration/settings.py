@@ -21,6 +21,7 @@ from roboinvest.runtime.configuration.sections import (
     LoggingSettings,
     MarketSettings,
     MemorySettings,
+    ProtectionSettings,
     Provider,
     ReplaySettings,
     ReportsSettings,
@@ -41,8 +42,6 @@ from roboinvest.runtime.configuration.vendor_sections import (
 )
 
 _NOT_BUILT: Final[Mapping[tuple[str, str], tuple[StrEnum, str]]] = {
-    ("market", "source"): (Source.POLYGON, "simulated or replay"),
-    ("broker", "kind"): (BrokerKind.ALPACA, "paper"),
     ("llm", "provider"): (Provider.OPENAI, "rules"),
 }
 
@@ -60,6 +59,7 @@ class Settings(Section):
     polygon: PolygonSettings = Field(default_factory=PolygonSettings)
     mandate: MandateSettings = Field(default_factory=MandateSettings)
     risk: RiskSettings = Field(default_factory=RiskSettings)
+    protections: ProtectionSettings = Field(default_factory=ProtectionSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     supervisor: SupervisorSettings = Field(default_factory=SupervisorSettings)
@@ -76,17 +76,37 @@ class Settings(Section):
                 raise ValueError(
                     f"{section}.{key}: {absent} is not built into this version; use {instead}"
                 )
+        real = self.market.source is Source.POLYGON
+        if self.broker.kind is BrokerKind.ALPACA and not real:
+            raise ValueError(
+                f"broker.kind is alpaca and market.source is {self.market.source}: a real broker "
+                "is never sent orders for another market's prices; set market.source to polygon"
+            )
+        if real and not self.market.symbols:
+            raise ValueError(
+                "market.symbols is empty and market.source is polygon; name the tickers to trade"
+            )
         replay = self.replay
         if self.market.source is Source.REPLAY and replay.path is None:
             raise ValueError("replay.path is missing, and market.source is replay; name a folder")
         if replay.first is not None and replay.last is not None and replay.first > replay.last:
             raise ValueError(f"replay.first {replay.first} is after replay.last {replay.last}")
-        if self.clock.offset_s and self.testing.loopback_only == "off":
-            raise ValueError(
-                f"clock.offset_s is {self.clock.offset_s:g} and testing.loopback_only is off; "
-                "a shifted clock is for vendors on this machine only"
-            )
+        self._check_clock()
         return self
+
+    def _check_clock(self) -> None:
+        clock = self.clock
+        derived = [
+            key for key, plain in (("offset_s", 0), ("rate", 1)) if getattr(clock, key) != plain
+        ]
+        if derived and self.testing.loopback_only == "off":
+            key = derived[0]
+            raise ValueError(
+                f"clock.{key} is {getattr(clock, key):g} and testing.loopback_only is off; "
+                "another clock is for vendors on this machine only"
+            )
+        if clock.rate != 1 and clock.anchor is None:
+            raise ValueError(f"clock.rate is {clock.rate:g} and clock.anchor is missing; set it")
 
 
 def load_settings(

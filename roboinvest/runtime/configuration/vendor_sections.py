@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from roboinvest.runtime.configuration.sections import OnOff, Section
 
@@ -56,3 +56,7 @@ class ClockSettings(Section):
 
     offset_s: float = Field(default=0.0, allow_inf_nan=False)
     """Seconds added to the machine's clock; other than 0 only with testing.loopback_only."""
+    rate: float = Field(default=1.0, gt=0, le=1000)
+    """Seconds that pass in one of the machine's; other than 1 only with testing.loopback_only."""
+    anchor: AwareDatetime | None = None
+    """Machine time at which the two clocks are offset_s apart; wanted where rate is not 1."""

@@ -86,6 +86,14 @@ class RestartService(Message):
     name: Name
 
 
+class ClearLocks(Message):
+    """Ask for the end of one lock, or of each that a person may lift."""
+
+    ask: Literal["clear_locks"] = "clear_locks"
+    name: Name | None = None
+    by: Name
+
+
 class Stop(Message):
     """Ask for an orderly stop."""
 
@@ -93,7 +101,7 @@ class Stop(Message):
     by: Name
 
 
-Request = Ping | GetStatus | SetHalt | Resume | RestartService | Stop
+Request = Ping | GetStatus | SetHalt | Resume | RestartService | ClearLocks | Stop
 
 
 class Pong(Message):

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from roboinvest.core.errors import BadInput, RoboInvestError, TryLater
 from roboinvest.runtime.control.port import (
     MAX_REQUEST_BYTES,
+    ClearLocks,
     Done,
     GetStatus,
     Ping,
@@ -52,6 +53,9 @@ class ControlHandlers(Protocol):
 
     async def restart_service(self, request: RestartService) -> Done:
         """Ask the supervisor for a restart."""
+
+    async def clear_locks(self, request: ClearLocks) -> Done:
+        """Lift locks on entries."""
 
     async def stop(self, request: Stop) -> Done:
         """Begin an orderly stop."""
@@ -150,6 +154,8 @@ class ControlServer:
                 return await self._handlers.resume(request)
             case RestartService():
                 return await self._handlers.restart_service(request)
+            case ClearLocks():
+                return await self._handlers.clear_locks(request)
             case Stop():
                 return await self._handlers.stop(request)
 

@@ -121,6 +121,40 @@ class SessionLine(Record):
     is_open: bool
 
 
+class LockLine(Record):
+    """A time without entries; `roboinvest locks clear NAME` ends it."""
+
+    name: str  # "cooldown:SPY"
+    scope: str  # a ticker, or "all"
+    rule: str
+    since: AwareDatetime  # market time
+    until: AwareDatetime | None  # market time; null until a person clears it
+    text: str
+
+
+class RefusalLine(Record):
+    """What a rule or the broker refused, once for each symbol and rule."""
+
+    symbol: str
+    rule: str
+    text: str  # as of the last time
+    first_at: AwareDatetime  # market time
+    last_at: AwareDatetime  # market time
+    count: Count
+
+
+class MandateLine(Record):
+    """What the owner's mandate is worth."""
+
+    state: str  # absent, unsigned, tampered, contradictory, expired, in force
+    reason: str
+    entries_allowed: bool
+    exits_allowed: bool
+    signed_by: str | None
+    expires_at: AwareDatetime | None
+    consent_hash: str | None
+
+
 class SystemStatus(Report):
     """system_status.json: what the daemon is doing."""
 
@@ -144,6 +178,9 @@ class SystemStatus(Report):
     data: DataLine
     process: ProcessLine
     folders: Mapping[str, str]  # name -> path relative to the data folder
+    mandate: MandateLine | None = None
+    locks: tuple[LockLine, ...] = ()
+    refusals: tuple[RefusalLine, ...] = ()  # newest first
 
 
 class Interval(Record):

@@ -121,13 +121,26 @@ def test_a_wrong_value_is_told_with_its_key_its_value_and_its_limit(
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("broker.kind", "alpaca", "alpaca is not built into this version; use paper"),
-        ("market.source", "polygon", "polygon is not built into this version; use simulated or"),
         ("llm.provider", "openai", "openai is not built into this version; use rules"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_at_load(key: str, value: str, sentence: str) -> None:
     assert complaint(overrides={key: value}).startswith(f"the command line: {key}: {sentence}")
+
+
+def test_a_real_broker_is_never_sent_orders_for_an_invented_market() -> None:
+    text = complaint(overrides={"broker.kind": "alpaca"})
+    assert "broker.kind is alpaca and market.source is simulated" in text
+
+
+def test_a_real_market_needs_to_be_told_what_to_trade() -> None:
+    assert "market.symbols is empty" in complaint(overrides={"market.source": "polygon"})
+
+
+def test_a_shifted_clock_is_for_vendors_on_this_machine_only() -> None:
+    assert "testing.loopback_only is off" in complaint(overrides={"clock.offset_s": 60})
+    shifted = {"clock.offset_s": 60, "testing.loopback_only": "on"}
+    assert load_settings(None, {}, shifted).clock.offset_s == 60
 
 
 def test_several_problems_are_the_first_and_how_many_more() -> None:

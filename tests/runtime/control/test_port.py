@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from roboinvest.core.errors import BadInput, BadReply, NeedsApproval, Refused, TryLater
 from roboinvest.runtime.control.port import (
     MAX_REQUEST_BYTES,
+    ClearLocks,
     ControlClient,
     Done,
     GetStatus,
@@ -57,6 +58,10 @@ class Butler:
 
     async def restart_service(self, request: RestartService) -> Done:
         raise BadInput(f"no service is called {request.name}; did you mean feed?")
+
+    async def clear_locks(self, request: ClearLocks) -> Done:
+        self.asked.append(request)
+        return Done(text=f"cleared {request.name} for {request.by}")
 
     async def stop(self, request: Stop) -> Done:
         await self.gate.wait()
@@ -115,7 +120,9 @@ async def test_requests_are_answered_by_type_and_refusals_are_raised_as_their_ki
         assert status.status["state"] == "READY"
         halt = SetHalt(level=HaltLevel.FLATTEN, reason="storm", by="ann")
         assert await ask(path, halt) == Done(text="halted: flatten")
-        assert butler.asked == [halt]
+        clear = ClearLocks(name="drawdown:all", by="ann")
+        assert await ask(path, clear) == Done(text="cleared drawdown:all for ann")
+        assert butler.asked == [halt, clear]
         with pytest.raises(NeedsApproval, match="bob may not resume"):
             await ask(path, Resume(by="bob"))
         with pytest.raises(BadInput, match="did you mean feed"):

@@ -1,0 +1,1 @@
+"""Times in which nothing is entered, as they are kept, listed and cleared."""
