@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.figures import Moment
-from roboinvest.app import House, Outcome, RunOptions
+from roboinvest.app.house import House
+from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.core.market.bars import BarSeries
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.updates import DataCounts, MarketUpdate

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from roboinvest.cli.options import ConfigOption, DataDirOption, JsonOption
+from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOption
 from roboinvest.cli.output import console, print_json
-from roboinvest.cli.settings import folder_of, person
+from roboinvest.cli.settings import folder_of, person, settings_of
+
+if TYPE_CHECKING:
+    from roboinvest.runtime.folder import DataFolder
+    from roboinvest.runtime.halt import Halt
+
+ANSWER_S: Final = 1.0  # for the daemon's answer to a halt
+RESUME_S: Final = 60.0  # to resume, orders and positions are compared with the broker first
 
 
 def halt(
@@ -20,44 +27,70 @@ def halt(
         ),
     ] = "new",
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "halted by hand",
+    all_positions: Annotated[
+        bool,
+        typer.Option(
+            "--all-positions",
+            help="With flatten at a real broker: your own trades by hand are closed as well.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stop trading now; only `resume` starts it again."""
+    from roboinvest.cli.halt_hands import carry_out, trades_at_alpaca
     from roboinvest.core.errors import BadInput
     from roboinvest.runtime.clock import SystemClock
-    from roboinvest.runtime.control.port import ControlClient, Done, NoDaemon, SetHalt
     from roboinvest.runtime.halt import HaltFile, HaltLevel
 
     if level not in {wanted.value for wanted in HaltLevel}:
         raise BadInput(f"--level {level} is unknown; use new, cancel or flatten")
+    if all_positions and level != HaltLevel.FLATTEN:
+        raise BadInput(f"--all-positions goes with --level flatten, not with {level}")
     folder = folder_of(config, data_dir)
     folder.create()
     # The file first: it halts whatever state the daemon is in.
     halted = HaltFile(folder.halt).set(
-        HaltLevel(level), reason=reason, by=person(), at=SystemClock().now()
+        HaltLevel(level),
+        reason=reason,
+        by=person(),
+        at=SystemClock().now(),
+        all_positions=all_positions,
     )
-    text = f"HALT is set at level {halted.level.value}; no daemon runs, the next one starts HALTED"
-    try:
-        request = SetHalt(level=HaltLevel(level), reason=reason, by=person())
-        reply = ControlClient(folder.control_socket).ask(request)
-        text = reply.text if isinstance(reply, Done) else text
-    except NoDaemon:
-        pass
-    _answer(as_json, {"halted": True, "level": halted.level.value, "text": text})
+    text, daemon_runs = _told_daemon(folder, halted)
+    answer: dict[str, object] = {"halted": True, "level": halted.level.value, "text": text}
+    at_broker = trades_at_alpaca(settings_of(config, data_dir), folder)
+    if not at_broker or halted.level is HaltLevel.NEW:
+        _answer(as_json, answer)
+        return
+    lines = list[str]()
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        if not as_json:
+            console().print(line, markup=False)
+
+    tell(text)
+    clean = carry_out(
+        config, data_dir, halted, tell, daemon_runs=daemon_runs, all_positions=all_positions
+    )
+    if as_json:
+        print_json({**answer, "results": lines[1:], "clean": clean})
+    if not clean:
+        raise typer.Exit(ExitCode.FOUND)
 
 
 def resume(
     config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Lift a halt."""
+    """Lift a halt; at a real broker, orders and positions are compared first."""
     from roboinvest.runtime.control.port import ControlClient, Done, NoDaemon, Resume
     from roboinvest.runtime.halt import HaltFile
 
     folder = folder_of(config, data_dir)
     try:
-        reply = ControlClient(folder.control_socket).ask(Resume(by=person()))
+        reply = ControlClient(folder.control_socket, timeout_s=RESUME_S).ask(Resume(by=person()))
         text = reply.text if isinstance(reply, Done) else "resumed"
     except NoDaemon:
         halt_file = HaltFile(folder.halt)
@@ -66,6 +99,24 @@ def resume(
         text = "the halt is lifted" if was_halted else "trading was not halted"
         text += "; no daemon runs"
     _answer(as_json, {"halted": False, "text": text})
+
+
+def _told_daemon(folder: DataFolder, halted: Halt) -> tuple[str, bool]:
+    """Return what is known of the halt, and whether a daemon is there, answering or not."""
+    from roboinvest.core.errors import TryLater
+    from roboinvest.runtime.control.port import ControlClient, Done, NoDaemon, SetHalt
+
+    level = halted.level
+    request = SetHalt(level=level, reason=halted.reason, by=halted.by)
+    try:
+        reply = ControlClient(folder.control_socket, timeout_s=ANSWER_S).ask(request)
+    except NoDaemon:
+        return f"HALT is set at level {level.value}; no daemon runs, the next one starts HALTED", (
+            folder.holder() is not None
+        )
+    except TryLater:
+        return f"HALT is set at level {level.value}; the daemon has not answered", True
+    return (reply.text if isinstance(reply, Done) else "HALT is set"), True
 
 
 def _answer(as_json: bool, answer: dict[str, object]) -> None:

@@ -40,6 +40,7 @@ class Halt:
     reason: str
     by: str  # who asked; "unknown" for a file made by hand
     at: datetime | None  # UTC; None for a file made by hand
+    all_positions: bool = False  # to flatten means everything, a person's own trades too
 
 
 class HaltFile:
@@ -64,7 +65,15 @@ class HaltFile:
             self._seen, self._halt = seen, self._parsed()
         return self._halt
 
-    def set(self, level: HaltLevel, *, reason: str, by: str, at: datetime) -> Halt:
+    def set(
+        self,
+        level: HaltLevel,
+        *,
+        reason: str,
+        by: str,
+        at: datetime,
+        all_positions: bool = False,
+    ) -> Halt:
         """Put a halt in force, and return it; a stronger one that is already there keeps its level.
 
         A full disk takes the reason away, not the halt.
@@ -75,13 +84,26 @@ class HaltFile:
         before = self.read()
         if before is not None and _RANK[before.level] > _RANK[level]:
             level = before.level
-        halt = Halt(level=level, reason=reason, by=by, at=at)
-        body = {"level": level.value, "reason": reason, "by": by, "at": at.isoformat()}
+        everything = all_positions or (before is not None and before.all_positions)
+        halt = Halt(level=level, reason=reason, by=by, at=at, all_positions=everything)
+        body: dict[str, object] = {
+            "level": level.value,
+            "reason": reason,
+            "by": by,
+            "at": at.isoformat(),
+        }
+        if everything:
+            body["all_positions"] = True
         try:
             replace_file(self._path, (json.dumps(body) + "\n").encode())
         except OSError as error:
             self._touch(error)
         return self.read() or halt
+
+    def at_least(self, level: HaltLevel) -> bool:
+        """Return whether a halt of this level, or a stronger one, is in force."""
+        halt = self.read()
+        return halt is not None and _RANK[halt.level] >= _RANK[level]
 
     def clear(self) -> None:
         """Lift the halt. Called for a person, by name, and by nothing else."""
@@ -120,6 +142,7 @@ class HaltFile:
             level=_level(body.get("level")),
             by=str(body.get("by") or "unknown"),
             at=_instant(body.get("at")),
+            all_positions=body.get("all_positions") is True,
         )
 
 

@@ -1,0 +1,126 @@
+"""What `halt` does at a real broker: watch the daemon do it, or do it itself.
+
+A daemon whose interpreter is wedged does nothing at all, so a command that heard nothing for a
+second acts on a client of its own. Both name closing orders by the instant of the halt, so that
+acting twice closes once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from roboinvest.cli.settings import settings_of
+
+if TYPE_CHECKING:
+    from roboinvest.runtime.configuration.settings import Settings
+    from roboinvest.runtime.folder import DataFolder
+    from roboinvest.runtime.halt import Halt
+    from roboinvest.runtime.halt_guard import HaltResult, HaltResults
+
+CONFIRM_S: Final = 1.0  # for a sign that the daemon acts
+FINISH_S: Final = 20.0  # for the daemon to be done
+LOOK_S: Final = 0.05
+JOURNAL_S: Final = 2.0
+
+Tell = Callable[[str], None]
+
+
+def trades_at_alpaca(settings: Settings, folder: DataFolder) -> bool:
+    """Return whether the orders of this folder are at Alpaca, by its stamp or by the settings."""
+    broker = folder.stamped().get("broker")
+    return str(broker or settings.broker.kind) == "alpaca"
+
+
+def carry_out(
+    config: Path | None,
+    data_dir: Path | None,
+    halt: Halt,
+    tell: Tell,
+    *,
+    daemon_runs: bool,
+    all_positions: bool,
+) -> bool:
+    """See to it that a halt is carried out, and return whether nothing was left open.
+
+    Raises:
+        BadSettings: the keys or addresses of the broker are missing or wrong.
+        TryLater: the broker could not be asked.
+    """
+    from roboinvest.runtime.folder import DataFolder
+    from roboinvest.runtime.halt_guard import HaltResults, key_of
+
+    settings = settings_of(config, data_dir)
+    folder = DataFolder(settings.data_dir)
+    results = HaltResults(folder.halt_results)
+    if daemon_runs:
+        last = _watch(lambda: results.of(key_of(halt)), tell)
+        if last is not None:
+            return last.is_clean
+        tell("the daemon does not act; this command does")
+    return _act(settings, folder, results, halt, tell, all_positions=all_positions)
+
+
+def _watch(lines: Callable[[], list[HaltResult]], tell: Tell) -> HaltResult | None:
+    """Tell what the daemon does; return its last line, or None if it does nothing or stops."""
+    shown, pause = 0, threading.Event()
+    heard = time.monotonic()
+    while True:
+        found = lines()
+        for line in found[shown:]:
+            tell(line.text)
+            heard = time.monotonic()
+            if line.is_last:
+                return line
+        shown = len(found)
+        patience = FINISH_S if shown else CONFIRM_S
+        if time.monotonic() - heard > patience:
+            return None
+        pause.wait(LOOK_S)
+
+
+def _act(
+    settings: Settings,
+    folder: DataFolder,
+    results: HaltResults,
+    halt: Halt,
+    tell: Tell,
+    *,
+    all_positions: bool,
+) -> bool:
+    from roboinvest.brokers.alpaca.opening import alpaca_access, carry_out_halt
+    from roboinvest.core.errors import RoboInvestError
+    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.secrets import load_secrets
+    from roboinvest.runtime.halt_guard import HaltResult, key_of
+    from roboinvest.runtime.journal.halt_log import HaltLog
+    from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
+
+    def told(text: str) -> None:
+        tell(text)
+        results.append(HaltResult(halted_at=key_of(halt), by="command", text=text))
+
+    journal = None
+    if folder.journal.exists():
+        try:
+            journal = SqliteOrderJournal.open_now(folder.journal, timeout_s=JOURNAL_S)
+        except RoboInvestError as error:
+            told(f"the order journal cannot be opened: {error}")
+    try:
+        return carry_out_halt(
+            alpaca_access(settings, load_secrets(os.environ)),
+            journal,
+            HaltLog(folder.halt_log),
+            halt,
+            told,
+            instance=folder.instance(lambda: "unknown"),
+            clock=SystemClock(),
+            all_positions=all_positions,
+        )
+    finally:
+        if journal is not None:
+            journal.close_now(JOURNAL_S)
