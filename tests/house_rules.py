@@ -45,7 +45,7 @@ TIME_AND_CHANCE: Final = re.compile(
     r"datetime\.datetime\.(now|utcnow|today)|datetime\.date\.today|time\.(time|time_ns|sleep)"
     r"|uuid\.uuid[14]|random\.[a-z]\w*|secrets\.\w+|os\.urandom|numpy\.random\.(?!default_rng)[a-z]\w*"
 )
-CLOCKS: Final = frozenset({"roboinvest/runtime/clock.py", "roboinvest/app.py"})
+CLOCKS: Final = ("roboinvest/runtime/clock.py", "roboinvest/app/")
 TASK_OWNERS: Final = frozenset(
     {"roboinvest/runtime/supervision/supervisor.py", "roboinvest/runtime/bus.py"}
     | {"roboinvest/runtime/storage/whole.py"}  # waits for its one task to the end
@@ -259,7 +259,7 @@ def time_and_chance_are_handed_in(house: House) -> list[str]:
     return [
         f"{module.path}:{node.lineno}: {name}"
         for module in house.values()
-        if module.path not in CLOCKS
+        if not module.path.startswith(CLOCKS)
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Name | ast.Attribute)
         and (name := module.qualified(node))

@@ -192,10 +192,9 @@ def test_asking_for_the_status_loads_no_heavy_library(command: list[str], tmp_pa
 def test_the_architecture_document_names_every_floor() -> None:
     document = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
     table = document.partition("## Floors")[2].partition("## ")[0]
-    rooms = {"roboinvest/app.py" if room == "roboinvest.app" else room for room in FLOORS}
     missing = [
         room
-        for room in rooms - {"roboinvest", "roboinvest.__main__"}
-        if room.replace(".", "/").replace("app/py", "app.py") not in table
+        for room in FLOORS.keys() - {"roboinvest", "roboinvest.__main__"}
+        if room.replace(".", "/") not in table
     ]
     assert missing == []

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from roboinvest.cli import data, halt, look, run, setup
+from roboinvest.cli import data, halt, locks, look, mandate, run, setup
 from roboinvest.cli.options import ExitCode, exit_code_of
 from roboinvest.core.errors import RoboInvestError
 
@@ -36,6 +36,8 @@ app.command()(look.trades)
 app.add_typer(data.app, name="data")
 app.command()(halt.halt)
 app.command()(halt.resume)
+app.add_typer(mandate.app, name="mandate")
+app.add_typer(locks.app, name="locks")
 app.command()(setup.schema)
 
 

@@ -18,7 +18,7 @@ from roboinvest.cli.settings import settings_of
 from roboinvest.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from roboinvest.app import Outcome
+    from roboinvest.app.options import Outcome
     from roboinvest.runtime.configuration.settings import Settings
     from roboinvest.runtime.folder import DataFolder
     from tools.markets import Market
@@ -51,6 +51,10 @@ FreshOption = Annotated[
 ]
 
 
+MarketOption = Annotated[str | None, typer.Option("--market", help="simulated, replay or polygon.")]
+BrokerOption = Annotated[str | None, typer.Option("--broker", help="paper or alpaca.")]
+
+
 def run(
     replay: ReplayOption = None,
     source: SourceOption = None,
@@ -61,6 +65,8 @@ def run(
     actions: ActionsOption = None,
     news: NewsOption = None,
     seed: SeedOption = None,
+    market: MarketOption = None,
+    broker: BrokerOption = None,
     fresh: FreshOption = False,
     exit_when_done: Annotated[
         bool, typer.Option("--exit-when-done", help="End when the replay has ended.")
@@ -69,11 +75,14 @@ def run(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start the daemon: on a simulated market, or on a replay of recorded bars."""
+    """Start the daemon: on a simulated market, a replay of recorded bars, or the real market."""
     _leave_quietly_until_the_daemon_stands()
     typed = _overrides(replay, source, symbols, first, last, speed, actions, news, seed)
-    settings = settings_of(config, data_dir, typed)
-    from roboinvest.app import RunOptions, start
+    if market is not None:
+        typed["market.source"] = market
+    settings = settings_of(config, data_dir, {**typed, "broker.kind": broker})
+    from roboinvest.app.options import RunOptions
+    from roboinvest.app.start import start
 
     options = RunOptions(fresh=fresh, exit_when_done=exit_when_done)
     outcome = start(settings, options, announce=_banner(settings, to_stderr=as_json))
@@ -98,7 +107,8 @@ def once(
     _leave_quietly_until_the_daemon_stands()
     typed = _overrides(replay, source, symbols, first, last, "max", actions, news, seed)
     settings = settings_of(config, data_dir, {**typed, "memory.chroma": "off"})
-    from roboinvest.app import RunOptions, start
+    from roboinvest.app.options import RunOptions
+    from roboinvest.app.start import start
 
     options = RunOptions(fresh=fresh, exit_when_done=True, max_ticks=1)
     outcome = start(settings, options, announce=lambda *_: None)
@@ -141,7 +151,7 @@ def _overrides(
         ]
         if stray:
             raise BadInput(f"{', '.join(stray)} belongs to a replay; add --replay PATH")
-        names = {"simulated.speed": pace, "simulated.seed": seed, "simulated.symbols": symbols}
+        names = {"simulated.speed": pace, "simulated.seed": seed, "market.symbols": symbols}
         return {key: value for key, value in names.items() if value is not None}
     if seed is not None:
         raise BadInput(f"--seed {seed} belongs to the simulated market; a replay has none")
@@ -180,13 +190,25 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _leave_quietly_until_the_daemon_stands() -> None:
-    """Make a signal during the imports an orderly end: nothing is held or written yet."""
+    """Make a signal during the imports an orderly end: nothing is held or written yet.
+
+    SIGUSR1 is kept for the kill switch before any library starts a thread that could take it.
+    """
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(ExitCode.DONE)
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
+
+
+def _world(market: Market) -> tuple[str, str]:
+    """Return what kind of market it is, and how fast it goes by."""
+    if market.is_live:
+        return "the REAL market of today", "as it happens"
+    pace = "as fast as possible" if market.speed is None else f"{market.speed:g}x"
+    return "SIMULATED market" if market.is_simulated else "REPLAY of recorded bars", pace
 
 
 def _banner(settings: Settings, *, to_stderr: bool) -> Callable[[Market, DataFolder], None]:
@@ -194,11 +216,12 @@ def _banner(settings: Settings, *, to_stderr: bool) -> Callable[[Market, DataFol
 
     def announce(market: Market, folder: DataFolder) -> None:
         out = console(stderr=to_stderr)
-        world = "SIMULATED market" if market.is_simulated else "REPLAY of recorded bars"
-        pace = "as fast as possible" if market.speed is None else f"{market.speed:g}x"
+        world, pace = _world(market)
+        money = "REAL MONEY" if settings.broker.kind == "alpaca" and settings.alpaca.live else ""
         symbols = ", ".join(market.symbols[:12]) + (" ..." if len(market.symbols) > 12 else "")
         lines = (
-            f"RoboInvest: {world}, {settings.broker.kind.upper()} broker. No real money.",
+            f"RoboInvest: {world}, {settings.broker.kind.upper()} broker. "
+            f"{money or 'No real money'}.",
             f"  symbols  {symbols}",
             f"  from     {market.starts_at:%Y-%m-%d %H:%M} UTC, {pace}",
             f"  data     {folder.root}",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +16,12 @@ from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOp
 from roboinvest.cli.output import console, print_json
 from roboinvest.cli.settings import DEFAULT_CONFIG, folder_of, settings_of
 from roboinvest.core.errors import BadInput, BadSettings
+
+if TYPE_CHECKING:
+    from roboinvest.runtime.configuration.settings import Settings
+    from roboinvest.runtime.folder import DataFolder
+    from tools.doctor import Finding
+    from tools.live_doctor.findings import Cost, LiveFinding
 
 WORDS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -38,7 +48,12 @@ def init(
 
 
 def doctor(
-    config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the configured vendors too; nothing is changed.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Examine the installation and the data folder; exit 1 when something must be mended."""
     from roboinvest.runtime.clock import SystemClock
@@ -48,21 +63,67 @@ def doctor(
     settings = settings_of(config, data_dir)
     folder = folder_of(config, data_dir)
     findings = Doctor(settings, folder, ExchangeCalendar(), SystemClock().now()).examine()
-    failed = [finding for finding in findings if finding.grade is Grade.FAIL]
+    costs, asked = _ask_vendors(settings, folder) if live else ((), ())
+    failed = [each for each in (*findings, *asked) if each.grade is Grade.FAIL]
     if as_json:
         lines = [
             {"name": f.name, "grade": f.grade.value, "fact": f.fact, "mend": f.mend}
-            for f in findings
+            for f in (*findings, *asked)
         ]
-        print_json({"ok": not failed, "checks": lines})
+        calls = {"calls": {cost.vendor: cost.calls for cost in costs}} if live else {}
+        print_json({"ok": not failed, "checks": lines, **calls})
     else:
-        for finding in findings:
-            line = f"{WORDS[finding.grade.value]}  {finding.name}: {finding.fact}"
-            console().print(line, markup=False)
-            if finding.mend:
-                console().print(f"      {finding.mend}", markup=False)
+        _show(findings, asked)
     if failed:
-        raise typer.Exit(ExitCode.FOUND)
+        away = all(each in asked and getattr(each, "is_away", False) for each in failed)
+        raise typer.Exit(ExitCode.AWAY if away else ExitCode.FOUND)
+
+
+def _ask_vendors(
+    settings: Settings, folder: DataFolder
+) -> tuple[Sequence[Cost], Sequence[LiveFinding]]:
+    """Say what it costs, and ask the configured vendors how we stand with them."""
+    import asyncio
+    import random
+
+    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.secrets import load_secrets
+    from roboinvest.runtime.in_flight import InFlight
+    from tools.calendar import ExchangeCalendar
+    from tools.live_doctor.around import Around
+    from tools.live_doctor.doctor import LiveDoctor
+
+    around = Around(
+        settings=settings,
+        secrets=load_secrets(os.environ),
+        clock=SystemClock(timedelta(seconds=settings.clock.offset_s)),
+        calendar=ExchangeCalendar(),
+        rng=random.Random(0),  # noqa: S311 it spreads waits
+        in_flight=InFlight(),
+        daemon_pid=folder.holder(),
+    )
+    vendors = LiveDoctor(around)
+    costs = vendors.costs()
+    for cost in costs:
+        text = f"asking {cost.vendor} at {cost.where}: {cost.calls} calls"
+        console(stderr=True).print(f"{text} of {cost.per_minute} a minute", markup=False)
+    try:
+        return costs, asyncio.run(vendors.examine())
+    except KeyboardInterrupt:
+        sys.stderr.write("roboinvest: stopped; nothing was changed at any vendor\n")
+        raise typer.Exit(ExitCode.FORCED) from None
+
+
+def _show(findings: Sequence[Finding], asked: Sequence[Finding]) -> None:
+    """Write what was found here, and of each vendor's checks one sentence."""
+    out = console()
+    for finding in findings:
+        out.print(f"{WORDS[finding.grade.value]}  {finding.name}: {finding.fact}", markup=False)
+        if finding.mend:
+            out.print(f"      {finding.mend}", markup=False)
+    for finding in asked:
+        parts = filter(None, (finding.fact, finding.mend))
+        out.print(f"{WORDS[finding.grade.value]}  {finding.name}: {'; '.join(parts)}", markup=False)
 
 
 def schema(

@@ -20,15 +20,32 @@ _LONGEST_SLEEP: Final = timedelta(minutes=1)
 
 
 class SystemClock:
-    """The machine's time, or one that is a fixed span away from it."""
+    """The machine's time, or one that is derived from it to try the daemon on vendors of ours."""
 
-    def __init__(self, offset: timedelta = timedelta(0)) -> None:
-        """Shift the wall time by `offset`; only for trying the daemon on vendors of our own."""
+    def __init__(
+        self,
+        offset: timedelta = timedelta(0),
+        *,
+        rate: float = 1.0,
+        anchor: datetime | None = None,
+    ) -> None:
+        """Tell the machine's wall time, shifted, and faster from `anchor` on.
+
+        Args:
+            offset: added.
+            rate: seconds that pass in one second of the machine.
+            anchor: machine time at which the two are `offset` apart; wanted where `rate` is not 1.
+        """
         self._offset = offset
+        self._rate = rate
+        self._anchor = anchor
 
     def now(self) -> datetime:
         """Return the aware UTC wall time."""
-        return datetime.now(UTC) + self._offset  # noqa: TID251 this is the clock
+        now = datetime.now(UTC)  # noqa: TID251 this is the clock
+        if self._anchor is not None:
+            now = self._anchor + (now - self._anchor) * self._rate
+        return now + self._offset
 
     def monotonic(self) -> float:
         """Return seconds that never run backwards."""
@@ -78,10 +95,17 @@ class PacedMarketClock:
 class LiveMarketClock:
     """A real market's time: a bar is waited for until vendors have had time to publish it."""
 
-    def __init__(self, clock: Clock, *, publish_s: float) -> None:
-        """Take the wall clock, and how long after its close a bar may still arrive (seconds)."""
+    def __init__(self, clock: Clock, *, publish_s: float, rate: float = 1.0) -> None:
+        """Take the market's time.
+
+        Args:
+            clock: tells it.
+            publish_s: how long after its close a bar may still arrive.
+            rate: seconds of that clock that pass in one of the loop's.
+        """
         self._clock = clock
         self._publish = timedelta(seconds=publish_s)
+        self._rate = rate
 
     def now(self) -> datetime:
         """Return the wall time."""
@@ -95,4 +119,4 @@ class LiveMarketClock:
         """
         due = instant + self._publish
         while (left := due - self._clock.now()) > timedelta(0):  # noqa: ASYNC110 a clock tells no event
-            await asyncio.sleep(min(left, _LONGEST_SLEEP).total_seconds())
+            await asyncio.sleep(min(left / self._rate, _LONGEST_SLEEP).total_seconds())

@@ -165,3 +165,10 @@ def test_a_wall_clock_that_is_set_forward_ends_the_wait_within_a_minute() -> Non
         assert clock.monotonic() <= 60.0
 
     run_virtual(main)
+
+
+def test_a_clock_can_run_faster_from_an_anchor_on() -> None:
+    anchor = SystemClock().now() - timedelta(seconds=10)
+    fast = SystemClock(timedelta(days=1), rate=60.0, anchor=anchor)
+    gone = fast.now() - anchor - timedelta(days=1)
+    assert timedelta(minutes=10) <= gone < timedelta(minutes=15)

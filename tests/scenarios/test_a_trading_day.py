@@ -23,7 +23,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from roboinvest.app import House, Outcome, RunOptions
+from roboinvest.app.house import House
+from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.core.events import Event
 from roboinvest.runtime.configuration.settings import Settings, load_settings
 from roboinvest.runtime.folder import DataFolder

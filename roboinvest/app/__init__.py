@@ -1,0 +1,1 @@
+"""The composition root: names every concrete class once; nobody below knows who fills a port."""

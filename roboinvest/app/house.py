@@ -1,0 +1,250 @@
+"""A House is one daemon on one data folder.
+
+One path serves a first start, a restart by the supervisor and the start after a kill.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Final
+
+from roboinvest.app.options import Outcome, RunOptions
+from roboinvest.app.trading_floor import TradingFloor
+from roboinvest.core.errors import TryLater
+from roboinvest.core.events import AlertRaised, AlertResolved
+from roboinvest.core.market.updates import DataCounts
+from roboinvest.core.ports import Clock
+from roboinvest.runtime.alerts import DOCUMENT as ALERTS
+from roboinvest.runtime.alerts import AlertBoard
+from roboinvest.runtime.bus import EventBus
+from roboinvest.runtime.configuration.policies import (
+    restart_limits,
+)
+from roboinvest.runtime.configuration.secrets import Secrets
+from roboinvest.runtime.configuration.settings import Settings
+from roboinvest.runtime.control.server import ControlServer
+from roboinvest.runtime.folder import DataFolder
+from roboinvest.runtime.halt import HaltFile
+from roboinvest.runtime.in_flight import InFlight
+from roboinvest.runtime.notifications import LogNotifier
+from roboinvest.runtime.recall.opening import open_recall
+from roboinvest.runtime.recall.recall import Recall, RecallState
+from roboinvest.runtime.reports.writer import ReportWriter
+from roboinvest.runtime.retention import Retention
+from roboinvest.runtime.store import Store
+from roboinvest.runtime.supervision.service import Child, Group, Restart, ServiceStatus
+from roboinvest.runtime.supervision.supervisor import Supervisor
+from roboinvest.runtime.supervision.watchdog import (
+    ForcedExit,
+    LagProbe,
+    LivenessFeeder,
+    ServiceManager,
+    stop_signals,
+)
+from roboinvest.trading.control_desk import ControlDesk
+from roboinvest.trading.gate import GateWatch, TradingGate
+from roboinvest.trading.house_reports import HouseReports, RunFacts
+from roboinvest.trading.locks.desk import LockDesk
+from tools.markets import Market
+
+RESUME_WITHIN_S: Final = 30.0  # the control port answers a resume after a reconciliation
+
+
+class House:
+    """One daemon on one data folder; also what its reports may see of it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        market: Market,
+        folder: DataFolder,
+        options: RunOptions,
+        *,
+        clock: Clock,
+        in_flight: InFlight,
+        secrets: Secrets | None = None,
+    ) -> None:
+        self._settings, self._options = settings, options
+        self._market, self._folder = market, folder
+        self._clock, self._in_flight = clock, in_flight
+        self._halt_file = HaltFile(folder.halt)
+        self._gate = TradingGate(self._halt_file)
+        self._bus = EventBus(self._clock)
+        self._probe = LagProbe(on_stall=lambda stall_s: self._tree().forgive(stall_s))
+        self.floor = TradingFloor(
+            settings,
+            market,
+            folder,
+            gate=self._gate,
+            bus=self._bus,
+            clock=clock,
+            in_flight=in_flight,
+            secrets=secrets or Secrets(),
+            max_ticks=options.max_ticks,
+        )
+        self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reports")
+        self._recall_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recall")
+        self._recall: Recall | None = None
+        self._supervisor: Supervisor | None = None
+
+    async def run(self, forced: ForcedExit) -> Outcome:
+        """Run until stopped, or until a replay is done; then take everything down in order."""
+        store = await Store.open(
+            self._folder.database, in_flight=self._in_flight, clock=self._clock
+        )
+        try:
+            await self.floor.open()
+            board = AlertBoard(store.put_document)
+            board.restore(await store.document(ALERTS))
+            self._listen(board)
+            reports = self._reports(store, board)
+            await reports.load()
+            self._supervisor = self._tree_of(store, reports, forced)
+            with stop_signals(self._supervisor.request_stop, forced):
+                end = await self._supervisor.run()
+            return Outcome(
+                exit_code=end.exit_code,
+                reason=end.reason,
+                summary=await self.floor.summary(store),
+                last_tick=reports.last_body(),
+            )
+        finally:
+            await self.floor.close()
+            await store.close()
+            for pool in (self._files, self._recall_pool):
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def services(self) -> Sequence[ServiceStatus]:
+        """Return the state of every service."""
+        return self._tree().statuses()
+
+    def recall(self) -> tuple[str, str | None]:
+        """Return the state of the text memory, and why."""
+        if self._recall is None:
+            return RecallState.OFF.value, "memory.chroma is off"
+        status = self._recall.status()
+        return status.state.value, status.reason or None
+
+    def loop_lag_p99_ms(self) -> float | None:
+        """Return how late the loop was over the last five minutes."""
+        lag = self._probe.figures()
+        return lag.p99_s * 1000 if lag.samples else None
+
+    def counts(self) -> DataCounts:
+        """Return what the quality gate did with the rows of this run."""
+        return self.floor.counts()
+
+    def _tree(self) -> Supervisor:
+        if self._supervisor is None:
+            raise TryLater("the house is being built; ask again in a moment")
+        return self._supervisor
+
+    def _listen(self, board: AlertBoard) -> None:
+        about: tuple[type[AlertRaised | AlertResolved], ...] = (AlertRaised, AlertResolved)
+        self._bus.subscribe("alert_board", about, board.receive)
+        self._bus.subscribe("log_notifier", about, LogNotifier().notify)
+
+    def _reports(self, store: Store, board: AlertBoard) -> HouseReports:
+        facts = RunFacts(
+            mode=self._market.mode,
+            simulated=self._market.is_simulated,
+            symbols=self._market.symbols,
+            started_at=self._clock.now(),
+            start_equity=self._settings.broker.starting_cash_usd,
+            folders={"reports": "reports", "logs": "logs", "bars": "bars", "memory": "memory"},
+        )
+        return HouseReports(
+            facts=facts,
+            store=store,
+            gate=self._gate,
+            board=board,
+            view=self,
+            policy=self.floor.policy,
+            clock=self._clock,
+            runner=lambda: self.floor.runner,
+            limits=self.floor.limits,
+        )
+
+    def _tree_of(self, store: Store, reports: HouseReports, forced: ForcedExit) -> Supervisor:
+        """Return the services in order of start: the bus first, the sign of life last."""
+        helpers = (*self._guards(store, reports), *self._keepers(store, reports))
+        trading = Child(
+            service=self.floor.service(store, reports, self._market_ended),
+            restart=Restart.TRANSIENT,
+            essential=True,
+        )
+        return Supervisor(
+            [
+                Group(children=(Child(service=self._bus, essential=True),)),
+                Group(children=helpers),
+                Group(children=self._market.children),
+                Group(children=self.floor.opened().children),
+                Group(children=(trading,)),
+                Group(children=(Child(service=self._liveness()),)),
+            ],
+            clock=self._clock,
+            rng=random.Random(),  # noqa: S311 spreads restarts in time, nothing more
+            publish=self._bus.publish,
+            limits=restart_limits(self._settings),
+            stop_grace_s=self._settings.supervisor.stop_grace_s,
+            on_stopping=forced.arm,
+        )
+
+    def _guards(self, store: Store, reports: HouseReports) -> tuple[Child, ...]:
+        """Return what a person holds the house by: its pulse, its kill switch, its control port."""
+        locks = LockDesk(
+            store,
+            self._clock,
+            lambda: self.floor.runner.books.account.locks if self.floor.runner else None,
+        )
+        desk = ControlDesk(
+            halt_file=self._halt_file,
+            gate=self._gate,
+            reports=reports,
+            restart=lambda name: self._tree().restart(name),
+            stop=lambda reason: self._tree().request_stop(reason),
+            clock=self._clock,
+            locks=locks,
+            before_resume=self.floor.opened().before_resume,
+        )
+        watch = GateWatch(self._gate, publish=self._bus.publish, clock=self._clock)
+        server = ControlServer(self._folder.control_socket, desk, deadline_s=RESUME_WITHIN_S)
+        return Child(service=self._probe), Child(service=watch), Child(service=server)
+
+    def _keepers(self, store: Store, reports: HouseReports) -> tuple[Child, ...]:
+        """Return what writes down, forgets and remembers; trading can do without any of them."""
+        settings = self._settings
+        writer = ReportWriter(
+            self._folder.reports,
+            reports,
+            interval_s=settings.reports.interval_s,
+            pool=self._files,
+            clock=self._clock,
+            in_flight=self._in_flight,
+            publish=self._bus.publish,
+        )
+        retention = Retention(store, timedelta(days=settings.retention.hold_tick_days))
+        keepers = (Child(service=writer), Child(service=retention))
+        if settings.memory.chroma == "off":
+            return keepers
+        self._recall = open_recall(
+            store,
+            self._folder,
+            disk_limit_mb=settings.memory.disk_limit_mb,
+            pool=self._recall_pool,
+            publish=self._bus.publish,
+            clock=self._clock,
+        )
+        return (*keepers, Child(service=self._recall))
+
+    def _liveness(self) -> LivenessFeeder:
+        checks = {"an essential service is down": lambda: self._tree().essentials_run()}
+        return LivenessFeeder(ServiceManager(os.environ), self._probe.current_s, checks)
+
+    def _market_ended(self) -> None:
+        if self._options.exit_when_done:
+            self._tree().request_stop("the replay is done")
