@@ -151,6 +151,8 @@ def _permissions(case: AlpacaCase) -> LiveFinding | None:
         for name, each in lists.items()
         if isinstance(each, Failure) and each.status != TOO_MANY
     }
+    if not case.takes_keys:
+        return None
     if broken:
         fact = f"{_listed(broken)} cannot be read: {where} {_first(broken)}"
         mend = "ask again, because without them the daemon does not become READY"
