@@ -15,7 +15,7 @@ from typing import Final
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.app.trading_floor import TradingFloor
 from roboinvest.core.errors import TryLater
-from roboinvest.core.events import AlertRaised, AlertResolved
+from roboinvest.core.events import AlertRaised, AlertResolved, TradingStateChanged
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.alerts import DOCUMENT as ALERTS
@@ -46,7 +46,7 @@ from roboinvest.runtime.supervision.watchdog import (
     stop_signals,
 )
 from roboinvest.trading.control_desk import ControlDesk
-from roboinvest.trading.gate import GateWatch, TradingGate
+from roboinvest.trading.gate import GateWatch, StateKeeper, TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
 from roboinvest.trading.locks.desk import LockDesk
 from tools.markets import Market
@@ -100,7 +100,7 @@ class House:
             await self.floor.open()
             board = AlertBoard(store.put_document)
             board.restore(await store.document(ALERTS))
-            self._listen(board)
+            self._listen(store, board)
             reports = self._reports(store, board)
             await reports.load()
             self._supervisor = self._tree_of(store, reports, forced)
@@ -143,10 +143,11 @@ class House:
             raise TryLater("the house is being built; ask again in a moment")
         return self._supervisor
 
-    def _listen(self, board: AlertBoard) -> None:
+    def _listen(self, store: Store, board: AlertBoard) -> None:
         about: tuple[type[AlertRaised | AlertResolved], ...] = (AlertRaised, AlertResolved)
         self._bus.subscribe("alert_board", about, board.receive)
         self._bus.subscribe("log_notifier", about, LogNotifier().notify)
+        self._bus.subscribe("state_keeper", (TradingStateChanged,), StateKeeper(store).keep)
 
     def _reports(self, store: Store, board: AlertBoard) -> HouseReports:
         facts = RunFacts(

@@ -39,6 +39,7 @@ from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
 from roboinvest.runtime.llm.rules import RulesModel
 from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.runtime.store import Store
+from roboinvest.trading.account_owner import AccountOwner
 from roboinvest.trading.books import Books
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.graph import TradingGraph
@@ -222,7 +223,11 @@ class TradingFloor:
         """Return what new books begin with, in USD: the broker's equity, or the settings' cash."""
         if opened.account is None:
             return self._settings.broker.starting_cash_usd
-        return (await opened.account()).equity
+        account = await opened.account()
+        if self._journal is not None:
+            owner = AccountOwner(self._journal, self._gate, self._bus.publish, self._clock)
+            await owner.check(account.account_id)
+        return account.equity
 
     def _graph(self, feed: MarketFeed, broker: Broker, books: Books) -> TradingGraph:
         settings, length = self._settings, self._market.timeframe.length

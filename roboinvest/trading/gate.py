@@ -7,7 +7,7 @@ store or a model. Only a person clears it; the gate never does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -20,8 +20,19 @@ from roboinvest.core.events import (
     TradingStateChanged,
 )
 from roboinvest.core.ports import Clock
+from roboinvest.core.records import canonical_json
 from roboinvest.runtime.halt import Halt, HaltFile
 from roboinvest.runtime.supervision.service import ServiceContext
+
+DOCUMENT: Final = "trading_state"
+
+
+class KeepsDocuments(Protocol):
+    """The part of the store that is needed here."""
+
+    async def put_document(self, name: str, text: str) -> None:
+        """Store a named JSON document in the place of an older one."""
+
 
 _STRICTNESS: Final = (
     TradingState.HALTED,
@@ -62,6 +73,19 @@ class TradingGate:
         if self.halt is not None:
             return TradingState.HALTED, self.halt.reason
         return min(self._voices.values(), key=lambda said: _STRICTNESS.index(said[0]))
+
+
+class StateKeeper:
+    """Writes every change of the trading state into the store, as the document `trading_state`."""
+
+    def __init__(self, store: KeepsDocuments) -> None:
+        self._store = store
+
+    async def keep(self, event: Event) -> None:
+        """Store the state that a `TradingStateChanged` tells; other events are not for us."""
+        if isinstance(event, TradingStateChanged):
+            text = canonical_json({"at": event.at, "state": event.state, "reason": event.reason})
+            await self._store.put_document(DOCUMENT, text)
 
 
 class GateWatch:

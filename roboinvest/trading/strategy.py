@@ -7,6 +7,8 @@ decisions. A model's influence ends here: sizes and prices of orders are the exe
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -68,7 +70,7 @@ class SimpleOrganicStrategyAgent:
         briefs = tuple(self._brief(symbol, tick, world) for symbol in world.observations)
         inputs = StrategyInputs(at=tick.at, agent_id=HOUSE_AGENT, briefs=briefs)
         answer = await self._model.ask(STRATEGY_TASK, inputs)
-        views = answer.output.views
+        views = tuple(map(_sane, answer.output.views))
         decisions = tuple(_decision(view, tick, answer, len(views)) for view in views)
         strategy = Strategy(
             decisions=decisions, views=views, source=answer.source, cost_usd=answer.cost_usd
@@ -104,6 +106,21 @@ class SimpleOrganicStrategyAgent:
         if self._account.working(symbol, Leg.ENTRY):
             return "an entry order is working"
         return None
+
+
+def _sane(view: View) -> View:
+    """Return the view; one with a level that is no price wants nothing, and says so."""
+    for name, level in (("stop", view.stop), ("target", view.target)):
+        if level is not None and not (math.isfinite(level) and level > 0):
+            return replace(
+                view,
+                action=Action.HOLD,
+                stop=None,
+                target=None,
+                is_candidate=False,
+                summary=f"HOLD {view.symbol}: the {name} {level} is not a price.",
+            )
+    return view
 
 
 def _decision(view: View, tick: TickInput, answer: Answer[StrategyReply], views: int) -> Decision:

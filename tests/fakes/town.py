@@ -34,6 +34,7 @@ from roboinvest.runtime.configuration.policies import (
     budget_policy,
     fill_rules,
     instance_of,
+    protection_rules,
     risk_limits,
 )
 from roboinvest.runtime.configuration.settings import Settings
@@ -183,6 +184,7 @@ class Town:
             rules=rules,
             policy=budget_policy(settings),
             symbols=market.symbols,
+            protections=protection_rules(settings, market.timeframe.length),
         )
         limits = risk_limits(settings, market.timeframe.length)
         graph = TradingGraph(

@@ -40,6 +40,6 @@ class LiveDoctor:
             visits = [group.create_task(visit.examine()) for visit in self._visits]
         found = [finding for visit in visits for finding in visit.result()]
         return [
-            replace(each, fact=self._redact(each.fact), mend=each.mend)
+            replace(each, fact=self._redact(each.fact), mend=self._redact(each.mend))
             for each in found
         ]

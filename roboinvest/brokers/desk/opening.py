@@ -44,7 +44,8 @@ class OpeningBalances:
         """Book the balances if the account stood still since the last look; return whether."""
         parts, now = self._parts, self._parts.clock.monotonic()
         held = tuple(sorted((p.symbol, p.qty) for p in positions))
-        seen: _Seen = (frozenset(e.execution_id for e in executions), held)
+        known = parts.book.taken.union(e.execution_id for e in executions)
+        seen: _Seen = (frozenset(known), held)
         if self._seen is None or self._seen[0] != seen:
             self._seen = (seen, now)
             return False

@@ -160,6 +160,8 @@ class ReportIntake:
         our_id = parts.book.names.get(execution.venue_id)
         if our_id is None:
             our_id = await parts.journal.owner_of(execution.venue_id)
+        if our_id is None and execution.venue_id in self._strangers:
+            our_id = await self._name(self._strangers[execution.venue_id])  # named by now, perhaps
         if our_id is None and is_ours(execution.client_order_id, parts.instance):
             our_id = execution.client_order_id
         if our_id is None:

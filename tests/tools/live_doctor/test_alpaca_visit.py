@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from roboinvest.brokers.alpaca.errors import Failure
 from roboinvest.runtime.configuration.sections import BrokerKind
 from tests.fakes.vendors.alpaca_server import AlpacaServer
 from tests.fakes.vendors.http_faults import Fault, FaultKind
 from tests.tools.live_doctor.conftest import QUICK, Visit, said
 from tools.doctor import Grade
+from tools.live_doctor.alpaca.questions import AlpacaAnswers
+from tools.live_doctor.alpaca.verdicts import AlpacaCase, AlpacaTerms, judge
 
 FORBIDDEN = {"kind": "status", "status": 403, "body": {"message": "forbidden."}, "count": None}
 TOO_MANY = {"code": 42910000, "message": "rate limit exceeded"}
@@ -154,26 +157,52 @@ async def test_a_shifted_daemon_agrees_with_a_shifted_vendor(
     assert found["alpaca clock"].grade is Grade.OK
 
 
-@pytest.mark.parametrize(
-    ("settings", "grade"), [({}, Grade.FAIL), ({"alpaca.data_url": None}, Grade.WARN)]
-)
-async def test_prices_without_entitlement_matter_where_somebody_wants_them(
-    settings: dict[str, object],
-    grade: Grade,
-    alpaca: AlpacaServer,
-    alpaca_only: Visit,
+async def test_prices_without_entitlement_are_told_with_what_the_vendor_said(
+    alpaca: AlpacaServer, alpaca_only: Visit
 ) -> None:
     body = {"message": "subscription does not permit querying recent SIP data"}
     alpaca.add_fault(kind="status", status=403, body=body, path="/v2/stocks", count=None)
-    found = await said(alpaca_only(settings=settings))
-    if settings:  # on this machine only, nothing is asked of an address that nobody named
-        assert "alpaca prices" not in found
-        assert not [each for each in alpaca.requests if "stocks" in each.path]
-        return
-    prices = found["alpaca prices"]
-    assert (prices.grade, "not entitled" in prices.fact) == (grade, True)
+    prices = (await said(alpaca_only()))["alpaca prices"]
+    assert (prices.grade, prices.is_away) == (Grade.FAIL, False)
+    assert "not entitled to prices" in prices.fact
     assert "recent SIP data" in prices.fact
     assert "subscribe" in prices.mend
+
+
+async def test_on_this_machine_alone_prices_are_asked_only_where_somebody_said(
+    alpaca: AlpacaServer, alpaca_only: Visit
+) -> None:
+    found = await said(alpaca_only(settings={"alpaca.data_url": None}))
+    assert "alpaca prices" not in found
+    assert found["alpaca account"].grade is Grade.OK
+    assert len(alpaca.requests) == 5
+
+
+@pytest.mark.parametrize(("wanted", "grade"), [(True, Grade.FAIL), (False, Grade.WARN)])
+def test_prices_that_are_refused_matter_where_somebody_named_their_address(
+    wanted: bool, grade: Grade
+) -> None:
+    refused = Failure(is_definitive=True, code="auth", text="refused: forbidden.", status=403)
+    answers = AlpacaAnswers(
+        replies={"orders": 0, "prices": refused},
+        clock=None,
+        notes=(),
+        answered_at=datetime(2026, 1, 5, tzinfo=UTC),
+    )
+    terms = AlpacaTerms(
+        where="https://paper-api.alpaca.markets",
+        prices_where="https://data.alpaca.markets",
+        stream_where="wss://paper-api.alpaca.markets",
+        live=False,
+        key_begins="PK",
+        wants_short=False,
+        wants_prices=wanted,
+        symbol="SPY",
+        calls_per_minute=180,
+        offset_s=0.0,
+    )
+    found = {each.name: each for each in judge(AlpacaCase(terms=terms, answers=answers))}
+    assert found["alpaca prices"].grade is grade
 
 
 async def test_an_allowance_that_is_used_up_is_told_with_its_end(

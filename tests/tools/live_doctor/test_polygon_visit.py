@@ -92,6 +92,29 @@ async def test_a_plan_without_the_data_is_told_with_what_it_lacks(
     assert found["polygon keys"].grade is Grade.OK  # the vendor knows us
 
 
+async def test_a_plan_without_anything_still_knows_the_key(
+    polygon: PolygonServer, polygon_only: Visit
+) -> None:
+    polygon.plant(not_entitled(status=403, count=None))
+    found = await said(polygon_only())
+    assert found["polygon keys"].grade is Grade.OK
+    assert found["polygon bars"].grade is Grade.FAIL
+    assert found["polygon the rest"].fact == "not examined: clock"
+
+
+async def test_whatever_is_said_passes_the_redactor_last(polygon_only: Visit) -> None:
+    key = "CANARYKEY"  # which is also the symbol, so that it stands in a fact of our own
+    with PolygonServer(key=key) as server:
+        words = {
+            "market.symbols": key,
+            "polygon.base_url": server.url,
+            "polygon.stream_url": server.stream_url,
+        }
+        found = await said(polygon_only(settings=words, source=Source.POLYGON, key=key))
+    assert "bars of [redacted]" in found["polygon bars"].fact
+    assert key not in str(found)
+
+
 async def test_too_many_calls_are_told_with_the_patience_that_is_wanted(
     polygon: PolygonServer, polygon_only: Visit
 ) -> None:
