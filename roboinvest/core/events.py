@@ -72,7 +72,7 @@ class AlertRaised(Event):
 
     key: str
     severity: Severity
-    kind: str  # "data", "system", "agent", "broker", "budget", "security"
+    kind: str  # "data", "system", "agent", "broker", "risk", "budget", "security"
     message: str
 
 

@@ -7,19 +7,14 @@ that place in the market, go on with the next tick. A tick that fails leaves not
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
-from roboinvest.core.events import (
-    AlertRaised,
-    AlertResolved,
-    Severity,
-    TickCompleted,
-    TradingState,
-)
+from roboinvest.core.events import TickCompleted, TradingState
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.ports import Clock, MarketClock
+from roboinvest.core.protections import LockRule
 from roboinvest.core.records import TickCommit
 from roboinvest.runtime.bus import EventBus
 from roboinvest.runtime.storage.stored import StoredState
@@ -27,10 +22,9 @@ from roboinvest.runtime.store import Store
 from roboinvest.runtime.supervision.service import ServiceContext
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.schedule import TickSchedule
+from roboinvest.trading.standing_alerts import StandingAlerts
 from roboinvest.trading.state import TickState
 from roboinvest.trading.tick import TickRunner
-
-DATA_ALERTS: Final = "data."  # and the symbol: its prices are not trusted
 
 
 class TickWatcher(Protocol):
@@ -70,7 +64,12 @@ class TradingService:
         self._clock = clock
         self._watcher = watcher
         self._finished = finished
-        self._suspended: set[str] = set()
+        self._suspensions = StandingAlerts(
+            "data.", kind="data", over="prices are trusted again", publish=bus.publish
+        )
+        self._locks = StandingAlerts(
+            "lock.", kind="risk", over="the lock is over", publish=bus.publish
+        )
 
     async def run(self, ctx: ServiceContext) -> None:
         """Trade until the schedule ends; a live schedule does not."""
@@ -79,7 +78,8 @@ class TradingService:
         runner = await self._open_runner(stored)
         self._gate.enter(TradingState.READY, "books read, market in place")
         ctx.ready()
-        self._suspended = set(self._watcher.open_alerts(DATA_ALERTS))
+        for standing in (self._suspensions, self._locks):
+            standing.resume(self._watcher.open_alerts(standing.prefix))
         last = stored.last_tick.at if stored.last_tick else None
         for session, at in self._schedule.after(last):
             ctx.idle()
@@ -95,21 +95,12 @@ class TradingService:
         record = commit.record
         now = self._clock.now()
         self._bus.publish(TickCompleted(at=now, tick_id=record.tick_id, tick_at=record.at))
-        self._tell_of_suspensions(state["tick"].update.suspended, now)
+        self._tell_of_standing_causes(runner, state)
 
-    def _tell_of_suspensions(self, suspended: Mapping[str, str], now: datetime) -> None:
-        """Raise an alert for each symbol whose prices are no longer trusted, once."""
-        for symbol in sorted(set(suspended) - self._suspended):
-            self._bus.publish(
-                AlertRaised(
-                    at=now,
-                    key=DATA_ALERTS + symbol,
-                    severity=Severity.HIGH,
-                    kind="data",
-                    message=suspended[symbol],
-                )
-            )
-        for symbol in sorted(self._suspended - set(suspended)):
-            message = f"{symbol}: prices are trusted again"
-            self._bus.publish(AlertResolved(at=now, key=DATA_ALERTS + symbol, message=message))
-        self._suspended = set(suspended)
+    def _tell_of_standing_causes(self, runner: TickRunner, state: TickState) -> None:
+        """Raise an alert for each symbol not trusted and each lock of risk, and end them."""
+        tick, now = state["tick"], self._clock.now()
+        self._suspensions.tell(tick.update.suspended, now)
+        locks = runner.books.account.locks.in_force(tick.at)
+        shown = (lock for lock in locks if lock.rule is not LockRule.COOLDOWN)  # that is routine
+        self._locks.tell({lock.name: f"no entries: {lock.text}" for lock in shown}, now)
