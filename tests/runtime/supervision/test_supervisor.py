@@ -110,7 +110,7 @@ def child(service: Service, **terms: object) -> Child:
         (deaf_once, "made no progress for 60 s", 67.0),
     ],
 )
-def test_a_service_in_trouble_is_replaced_within_its_bound_and_no_other_loses_a_tick(
+def test_i_sup_1_a_service_in_trouble_is_replaced_within_its_bound_and_no_other_loses_a_tick(
     script: Script, reason: str, bound_s: float
 ) -> None:
     async def main() -> None:
@@ -223,7 +223,7 @@ def test_too_many_failures_of_an_essential_service_stop_the_house_with_70() -> N
     ),
     max_restarts=st.integers(min_value=0, max_value=5),
 )
-def test_starts_in_an_hour_are_bounded_for_any_pattern_of_failures(
+def test_i_sup_2_starts_in_an_hour_are_bounded_for_any_pattern_of_failures(
     lives: list[float], max_restarts: int
 ) -> None:
     starts: list[float] = []
@@ -492,7 +492,7 @@ def test_statuses_tell_state_restarts_last_error_and_age_of_the_last_beat() -> N
     run_virtual(main)
 
 
-def test_a_month_with_a_service_that_fails_every_hour_costs_no_tick_elsewhere() -> None:
+def test_i_time_1_a_month_with_hourly_failures_and_a_stall_costs_no_tick_elsewhere() -> None:
     async def main() -> None:
         async def fail_hourly(tick: int) -> None:
             if tick % 60 == 0:
@@ -501,9 +501,40 @@ def test_a_month_with_a_service_that_fails_every_hour_costs_no_tick_elsewhere() 
         flaky = Ticking("flaky", interval_s=60.0, each=fail_hourly)
         health = Ticking("health", interval_s=60.0)
         heal = Ticking("heal", interval_s=300.0)
-        house = House(one_for_one(child(flaky), child(health), child(heal)))
-        await house.live(until=30 * 86_400 - 0.5)
-        assert (len(health.ticks), len(heal.ticks)) == (43_200, 8_640)
+        review = Ticking("review", interval_s=3_600.0)
+        report = Ticking("report", interval_s=86_400.0)
+        regular = (health, heal, review, report)
+        house = House(one_for_one(child(flaky), *map(child, regular)))
+        stall = (15 * 86_400 + 30.0, asyncio.get_running_loop().jump)  # type: ignore[attr-defined]
+        await house.live((stall[0], lambda: stall[1](600.0)), until=30 * 86_400 - 0.5)
+        counts = [len(service.ticks) + sum(service.missed) for service in regular]
+        assert counts == [43_200, 8_640, 720, 30]
+        assert [max(service.missed) for service in regular] == [9, 1, 0, 0]
         assert len(house.all_said(ServiceFailed)) >= 700
+
+    run_virtual(main)
+
+
+def test_i_sup_3_an_overseer_in_trouble_stops_no_execution_and_execution_no_reconciliation() -> (
+    None
+):
+    async def main() -> None:
+        overseer = Scripted("overseer", raising, hanging, returning, raising, spinning)
+        reconciler = Ticking("reconciler", interval_s=30.0)
+        executor = Scripted("executor", hanging, raising, returning, steady)
+        graph = Ticking("graph", interval_s=60.0)
+        house = House(
+            one_for_one(child(overseer)),
+            one_for_one(child(reconciler)),
+            rest_for_one(child(executor), child(graph)),
+            max_restarts=3,
+        )
+        end = await house.live(until=3_599.5)
+        assert end.exit_code == 0
+        assert house.state("overseer") is ServiceState.QUARANTINED
+        assert len(reconciler.ticks) == 120
+        assert executor.runs == 4
+        late = [at for at in graph.ticks if at > 600.0]
+        assert len(late) == 50  # once execution had recovered, not one was lost
 
     run_virtual(main)
