@@ -143,6 +143,13 @@ def mute_streams(alpaca: AlpacaServer, polygon: PolygonServer) -> None:
     polygon.stream_manner(StreamManner.MUTE_AUTH)
 
 
+def half_stalled(alpaca: AlpacaServer, polygon: PolygonServer) -> None:
+    """Let each step take as long as it may, one after the other."""
+    mute_streams(alpaca, polygon)
+    alpaca.add_fault(kind="stall", path="/v2/positions", count=None)
+    polygon.plant(Fault(kind=FaultKind.STALL, path="/v2/aggs/", count=None))
+
+
 def stalled(alpaca: AlpacaServer, polygon: PolygonServer) -> None:
     alpaca.add_fault(kind="stall", count=None)
     polygon.plant(Fault(kind=FaultKind.STALL, count=None))
@@ -158,6 +165,16 @@ def stalled(alpaca: AlpacaServer, polygon: PolygonServer) -> None:
         (no_entitlement, 1, {"alpaca prices": "not entitled", "polygon bars": "no entitlement"}),
         (throttled, 1, {"alpaca rate limit": "37 s", "polygon rate limit": "41 s"}),
         (mute_streams, 4, {"alpaca stream": "no answer", "polygon stream": "no subscription"}),
+        (
+            half_stalled,
+            4,
+            {
+                "alpaca permissions": "positions cannot be read",
+                "alpaca stream": "no answer",
+                "polygon bars": "did not come",
+                "polygon stream": "no subscription",
+            },
+        ),
         (stalled, 4, {"alpaca address": "no answer", "polygon address": "no answer"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -213,6 +230,18 @@ def test_without_keys_nothing_is_asked_and_nothing_is_wrong(tmp_path: Path) -> N
     assert "not configured" in found["polygon keys"]["fact"]
     assert (ended.value()["calls"], ended.err) == ({}, "")
     assert ended.code == expected_code(ended, 0)
+
+
+def test_keys_that_the_settings_trade_by_have_to_be_there(tmp_path: Path) -> None:
+    none = dict.fromkeys(("ALPACA_API_KEY", "ALPACA_SECRET_KEY", "POLYGON_API_KEY"), "")
+    trade = {
+        "ROBOINVEST_BROKER__KIND": "alpaca",
+        "ROBOINVEST_MARKET__SOURCE": "polygon",
+        "ROBOINVEST_MARKET__SYMBOLS": "SPY",
+    }
+    ended = roboinvest("doctor", "--live", "--json", cwd=tmp_path, env={**none, **trade})
+    assert grades(ended) == {"alpaca keys": "fail", "polygon keys": "fail"}
+    assert (ended.code, ended.value()["calls"]) == (1, {})
 
 
 def test_without_the_flag_no_vendor_is_asked(town: Town, tmp_path: Path) -> None:

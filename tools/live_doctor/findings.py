@@ -34,10 +34,10 @@ class Patience:
     """How long each part may take, in real seconds; all vendors are asked at the same time."""
 
     connect_s: float = 3.0  # to be connected, the handshake included
-    reply_s: float = 5.0  # from a question to the end of its answer
-    question_s: float = 6.0  # for all questions of a vendor together
-    stream_step_s: float = 3.0  # for the connection, and for each answer on it
-    stream_s: float = 6.0  # for a stream from its connection to its subscription
+    reply_s: float = 4.5  # from a question to the end of its answer
+    question_s: float = 5.0  # for all questions of a vendor together
+    stream_step_s: float = 2.5  # for the connection, and for each answer on it
+    stream_s: float = 4.5  # for a stream from its connection to its subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

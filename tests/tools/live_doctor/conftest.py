@@ -11,8 +11,8 @@ import pytest
 
 from roboinvest.runtime.clock import SystemClock
 from roboinvest.runtime.configuration.secrets import Secret, Secrets
-from roboinvest.runtime.configuration.sections import BrokerKind, Source
-from roboinvest.runtime.configuration.settings import Settings, load_settings
+from roboinvest.runtime.configuration.sections import Source
+from roboinvest.runtime.configuration.settings import load_settings
 from roboinvest.runtime.in_flight import InFlight
 from tests.fakes.bar_files import quiet_rows
 from tests.fakes.replays import CALENDAR
@@ -76,9 +76,15 @@ def polygon_only(polygon: PolygonServer) -> Visit:
 
 
 def doctor(secrets: Secrets, settings: Mapping[str, Any], **words: Any) -> LiveDoctor:
-    """Return a doctor; `broker` and `source` are set past the check of what is built."""
-    made = load_settings(None, {}, {"testing.loopback_only": "on", **settings})
-    made = traded(made, words.pop("broker", None), words.pop("source", None))
+    """Return a doctor; `broker` and `source` say by which vendors the settings trade."""
+    chosen: dict[str, Any] = {"testing.loopback_only": "on"}
+    if words.get("broker") is not None:
+        chosen |= {"broker.kind": words["broker"].value, "market.source": Source.POLYGON.value}
+    if words.get("source") is not None:
+        chosen["market.source"] = words["source"].value
+    if "market.source" in chosen:
+        chosen["market.symbols"] = "SPY"
+    made = load_settings(None, {}, {**chosen, **settings})
     return LiveDoctor(
         Around(
             settings=made,
@@ -87,21 +93,10 @@ def doctor(secrets: Secrets, settings: Mapping[str, Any], **words: Any) -> LiveD
             calendar=CALENDAR,
             rng=random.Random(1),
             in_flight=InFlight(),
-            patience=words.pop("patience", Patience()),
-            daemon_pid=words.pop("daemon_pid", None),
+            patience=words.get("patience", Patience()),
+            daemon_pid=words.get("daemon_pid"),
         )
     )
-
-
-def traded(settings: Settings, broker: BrokerKind | None, source: Source | None) -> Settings:
-    """Return settings that trade by a vendor."""
-    if broker is not None:
-        kind = settings.broker.model_copy(update={"kind": broker})
-        settings = settings.model_copy(update={"broker": kind})
-    if source is not None:
-        market = settings.market.model_copy(update={"source": source})
-        settings = settings.model_copy(update={"market": market})
-    return settings
 
 
 async def said(doctor: LiveDoctor) -> dict[str, LiveFinding]:

@@ -200,6 +200,18 @@ async def test_bars_that_break_off_do_not_hide_the_rest(
     assert found["polygon clock"].grade is Grade.OK
 
 
+async def test_a_vendor_that_does_not_tell_its_time_is_worth_a_word(
+    polygon: PolygonServer, polygon_only: Visit
+) -> None:
+    polygon.plant(Fault(kind=FaultKind.STATUS, status=500, path="/v1/marketstatus"))
+    found = await said(polygon_only())
+    assert (found["polygon clock"].grade, found["polygon clock"].fact[:9]) == (
+        Grade.WARN,
+        "not told:",
+    )
+    assert found["polygon bars"].grade is Grade.OK
+
+
 @pytest.mark.parametrize(
     ("manner", "says"),
     [

@@ -211,7 +211,7 @@ def _prices(case: AlpacaCase) -> LiveFinding | None:
     fact = f"{terms.prices_where} {said(reply)}"
     if reply.status in {KEY_UNKNOWN, FORBIDDEN}:
         fact = f"these keys are not entitled to prices: {fact}"
-    if terms.wants_prices:
+    if not terms.wants_prices:
         return WORDS.doubt(PRICES, fact, "nothing here trades by them, bars come from Polygon")
     mend = "subscribe to market data at Alpaca, or correct alpaca.data_url"
     return WORDS.wrong(PRICES, fact, mend, is_away=is_away(reply))

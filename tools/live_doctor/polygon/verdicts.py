@@ -126,9 +126,12 @@ def _bars_told(seen: BarsSeen, what: str, terms: PolygonTerms) -> LiveFinding:
 
 def _clock(case: PolygonCase) -> LiveFinding | None:
     sample = case.answers.clock
-    if not isinstance(sample, ClockSample):
+    if isinstance(sample, ClockSample):
+        return clock_finding(WORDS, sample, case.terms.offset_s)
+    if sample is None or isinstance(sample, BadKey | NotEntitled | RateLimited):
         return None
-    return clock_finding(WORDS, sample, case.terms.offset_s)
+    fact, mend = halves(sample)
+    return WORDS.doubt(CLOCK, f"not told: {fact}", mend)
 
 
 def _allowance(case: PolygonCase) -> LiveFinding | None:
