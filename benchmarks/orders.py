@@ -8,6 +8,7 @@ bare sqlite3 with the same pragmas and as many bytes, taken in turns with ours o
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -21,21 +22,26 @@ from typing import Final
 from benchmarks.figures import median, one_core, percentile, repeat
 from benchmarks.houses import scratch
 from benchmarks.table import Goal, Row
+from roboinvest.brokers.alpaca.client import AlpacaAccess
+from roboinvest.brokers.alpaca.venue import alpaca_venue
 from roboinvest.brokers.desk.desk import OrderDesk
 from roboinvest.brokers.journaled_paper import JournaledPaperBroker
 from roboinvest.brokers.paper import PaperBroker
 from roboinvest.core.events import TradingState
 from roboinvest.core.fills import FRICTIONLESS
 from roboinvest.core.orders import OrderIntent
+from roboinvest.core.ports import Venue
 from roboinvest.core.records import canonical_json
 from roboinvest.core.risk import RiskBook, RiskLimits, check_intent
 from roboinvest.core.venue import Outcome
 from roboinvest.runtime.clock import SystemClock
+from roboinvest.runtime.configuration.secrets import Secret
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
 from tests.fakes.desks import HeardAlarms
 from tests.fakes.journals import InMemoryOrderJournal
 from tests.fakes.markets import intent, minute, session
+from tests.fakes.vendors.alpaca_server import AlpacaServer
 from tests.fakes.venues import SimulatedVenue
 
 FAMILY: Final = "orders"
@@ -108,6 +114,14 @@ def rows(folder: Path) -> list[Row]:
             n=RUNS,
             goal=RECONCILED,
         ),
+        Row(
+            family=FAMILY,
+            what=f"reconcile {OPEN_ORDERS:,} open orders, broker on loopback",
+            figure=reconcile_on_loopback_ms(),
+            unit="ms",
+            n=1,
+            goal=RECONCILED,
+        ),
     ]
 
 
@@ -175,10 +189,48 @@ def reconcile_ms(orders: int = OPEN_ORDERS) -> float:
     return asyncio.run(run())
 
 
+def reconcile_on_loopback_ms(orders: int = OPEN_ORDERS) -> float:
+    """Return what one comparison of so many open orders takes, asked of a server on loopback."""
+
+    async def run(server: AlpacaServer) -> float:
+        clock = SystemClock()
+        venue = alpaca_venue(
+            AlpacaAccess(
+                key_id=Secret(server.key),
+                secret_key=Secret(server.secret),
+                base_url=server.url,
+                stream_url=server.stream_url,
+                loopback_only=True,
+            ),
+            calls_per_minute=1_000_000,
+            clock=clock,
+            rng=random.Random(1),
+            in_flight=InFlight(),
+        )
+        desk = _desk(venue, InMemoryOrderJournal(), clock)
+        try:
+            await _opened(desk)
+            for each in _intents(orders, valid_until=clock.now() + timedelta(hours=1)):
+                await desk.submit(each, clock.now())
+            began = time.perf_counter()
+            found = await desk.reconcile()
+            if not found.agrees:
+                raise RuntimeError(f"the books of the bench differ: {found.reason}")
+            return (time.perf_counter() - began) * 1000
+        finally:
+            venue.close()
+
+    with AlpacaServer(cash=10**9, seed=1) as server:
+        server.set_price("SPY", 100)
+        server.behave(holds_fills=True)
+        return asyncio.run(run(server))
+
+
 def _desk(
-    venue: SimulatedVenue, journal: SqliteOrderJournal | InMemoryOrderJournal, clock: SystemClock
+    venue: Venue, journal: SqliteOrderJournal | InMemoryOrderJournal, clock: SystemClock
 ) -> OrderDesk:
-    venue.books.slow_fills = 1.0
+    if isinstance(venue, SimulatedVenue):
+        venue.books.slow_fills = 1.0
     return OrderDesk(
         venue,
         journal,

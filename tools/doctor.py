@@ -17,6 +17,7 @@ from typing import Final
 
 from roboinvest.core.errors import RoboInvestError
 from roboinvest.core.ports import Calendar
+from roboinvest.runtime.configuration.sections import BrokerKind
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.halt import HaltFile
@@ -148,8 +149,9 @@ class Doctor:
         return Finding(name="model", grade=Grade.OK, fact=f"{provider}, no key needed, no cost")
 
     def _broker(self) -> Finding:
-        kind = self._settings.broker.kind.value
-        return Finding(name="broker", grade=Grade.OK, fact=f"{kind}: no real money")
+        kind, live = self._settings.broker.kind, self._settings.alpaca.live
+        money = "real money" if kind is BrokerKind.ALPACA and live else "no real money"
+        return Finding(name="broker", grade=Grade.OK, fact=f"{kind.value}: {money}")
 
 
 def _missing_packages() -> Iterator[str]:
