@@ -34,10 +34,6 @@ MID_SESSION: Final = timedelta(hours=2)  # after the open: where the simulated d
 _ONE_DAY: Final = timedelta(days=1)
 
 
-def _nothing() -> None:
-    """Close nothing."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
     """A world to trade in."""
@@ -55,7 +51,7 @@ class Market:
     new_feed: Callable[[], MarketFeed]  # a feed that has shown nothing yet
     is_live: bool = False  # it goes by whether we look or not
     children: tuple[Child, ...] = ()  # services that have to run for it, in order of start
-    close: Callable[[], None] = _nothing  # after they have stopped
+    close: Callable[[], None] | None = None  # after they have stopped
 
 
 def open_market(settings: Settings) -> Market:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.app.trading_floor import TradingFloor
+from roboinvest.brokers.opened import OpenedBroker
+from roboinvest.brokers.opening import open_broker
 from roboinvest.core.errors import TryLater
 from roboinvest.core.events import AlertRaised, AlertResolved, TradingStateChanged
 from roboinvest.core.market.updates import DataCounts
-from roboinvest.core.ports import Clock
+from roboinvest.core.ports import Clock, LanguageModel
 from roboinvest.runtime.alerts import DOCUMENT as ALERTS
 from roboinvest.runtime.alerts import AlertBoard
 from roboinvest.runtime.bus import EventBus
@@ -67,7 +69,22 @@ class House:
         clock: Clock,
         in_flight: InFlight,
         secrets: Secrets | None = None,
+        opens: Callable[..., OpenedBroker] = open_broker,
+        model: LanguageModel | None = None,
     ) -> None:
+        """Take the parts; nothing is opened yet.
+
+        Args:
+            settings: of the run.
+            market: to trade in.
+            folder: held by the caller.
+            options: of this start.
+            clock: the machine's.
+            in_flight: counts the jobs outside the loop.
+            secrets: keys of vendors.
+            opens: what `open_broker` does, in its place.
+            model: who answers the strategy's task; None: the rules.
+        """
         self._settings, self._options = settings, options
         self._market, self._folder = market, folder
         self._clock, self._in_flight = clock, in_flight
@@ -85,6 +102,8 @@ class House:
             in_flight=in_flight,
             secrets=secrets or Secrets(),
             max_ticks=options.max_ticks,
+            opens=opens,
+            model=model,
         )
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reports")
         self._recall_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recall")

@@ -6,13 +6,12 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 from roboinvest.app.house import House
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.brokers.alpaca.opening import alpaca_access
 from roboinvest.core.ports import Clock
-from roboinvest.runtime.clock import SystemClock
+from roboinvest.runtime.configuration.policies import clock_of
 from roboinvest.runtime.configuration.secrets import Secrets, load_secrets
 from roboinvest.runtime.configuration.sections import BrokerKind, Source
 from roboinvest.runtime.configuration.settings import Settings
@@ -48,11 +47,7 @@ async def _on_its_loop(
     settings: Settings, options: RunOptions, announce: Callable[[Market, DataFolder], None]
 ) -> Outcome:
     """Do what `start` does. What blocks at the beginning holds up nobody: nothing runs yet."""
-    clock = SystemClock(
-        timedelta(seconds=settings.clock.offset_s),
-        rate=settings.clock.rate,
-        anchor=settings.clock.anchor,
-    )
+    clock = clock_of(settings)
     folder, secrets, in_flight = DataFolder(settings.data_dir), load_secrets(os.environ), InFlight()
     PromptFiles(default_folder()).read_all([STRATEGY_TASK.prompt])
     if settings.broker.kind is BrokerKind.ALPACA:
@@ -70,7 +65,8 @@ async def _on_its_loop(
         )
         return await _run_house(house, settings, folder, clock, secrets)
     finally:
-        market.close()
+        if market.close is not None:
+            market.close()
         folder.release()
 
 

@@ -15,7 +15,7 @@ from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
 from roboinvest.core.errors import TryLater
 from roboinvest.core.market.updates import DataCounts
-from roboinvest.core.ports import Broker, Clock, MarketClock, MarketFeed
+from roboinvest.core.ports import Broker, Clock, LanguageModel, MarketClock, MarketFeed
 from roboinvest.core.records import EMPTY_DIGEST
 from roboinvest.core.risk import limits_snapshot
 from roboinvest.runtime.bus import EventBus
@@ -74,7 +74,10 @@ class TradingFloor:
         in_flight: InFlight,
         secrets: Secrets,
         max_ticks: int | None,
+        opens: Callable[..., OpenedBroker] = open_broker,
+        model: LanguageModel | None = None,
     ) -> None:
+        self._opens, self._model = opens, model or RulesModel(clock)
         self._settings, self._secrets = settings, secrets
         self._market, self._folder = market, folder
         self._gate, self._bus = gate, bus
@@ -100,7 +103,7 @@ class TradingFloor:
 
     async def close(self) -> None:
         """Let go of the broker, then of the journal."""
-        if self._broker is not None:
+        if self._broker is not None and self._broker.close is not None:
             self._broker.close()
         if self._journal is not None:
             await self._journal.close()
@@ -129,7 +132,7 @@ class TradingFloor:
         await fold_halt_log(self._halt_log, journal, self._clock.now())
         guard = OrderGuard(self._gate, publish=self._bus.publish, clock=self._clock)
         limits = limits_snapshot(self.limits)
-        return open_broker(
+        return self._opens(
             self._settings,
             self._secrets,
             journal,
@@ -235,7 +238,7 @@ class TradingFloor:
         return TradingGraph(
             monitor=WorldMonitorAgent(feed, self._market.news, broker),
             strategy=SimpleOrganicStrategyAgent(
-                RulesModel(self._clock),
+                self._model,
                 books.account,
                 books.playbook,
                 limits=limits,

@@ -24,11 +24,11 @@ class OpenedBroker:
     document: str  # the name its snapshot is stored under
     broker: Callable[[], Broker]  # for a start of trading; the snapshot is restored into it
     children: tuple[Child, ...]  # services that run before trading does
-    before_tick: Callable[[], Awaitable[None]]
-    before_resume: Callable[[], Awaitable[str | None]]  # why trading cannot go on; None: it can
-    account: Callable[[], Awaitable[VenueAccount]] | None  # None: the books are the account
-    halts_itself: bool  # whether the kill switch acts at the broker, and trading only stops
-    close: Callable[[], None]
+    before_tick: Callable[[], Awaitable[None]] | None = None
+    before_resume: Callable[[], Awaitable[str | None]] | None = None  # why trading cannot go on
+    account: Callable[[], Awaitable[VenueAccount]] | None = None  # None: the books are the account
+    halts_itself: bool = False  # whether the kill switch acts at the broker, and trading only stops
+    close: Callable[[], None] | None = None
 
 
 def open_paper(
@@ -57,13 +57,4 @@ def open_paper(
         document=PAPER_DOCUMENT,
         broker=fresh,
         children=(),
-        before_tick=_nothing,
-        before_resume=_nothing,
-        account=None,
-        halts_itself=False,
-        close=lambda: None,
     )
-
-
-async def _nothing() -> None:
-    """Do nothing: the paper books are the truth."""

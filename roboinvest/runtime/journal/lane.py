@@ -53,13 +53,13 @@ class Lane:
 
     async def open(self, timeout_s: float) -> None:
         """Start the thread, and return when it has its connection."""
-        request = LoopRequest("open", _nothing, self._in_flight)
+        request = LoopRequest("open", _serves, self._in_flight)
         self._start(request)
         await request.wait(timeout_s)
 
     def open_now(self, timeout_s: float) -> None:
         """Start the thread, and return when it has its connection."""
-        request = ThreadRequest("open", _nothing)
+        request = ThreadRequest("open", _serves)
         self._start(request)
         request.wait(timeout_s)
 
@@ -77,13 +77,13 @@ class Lane:
 
     async def close(self, timeout_s: float) -> None:
         """Refuse what comes from now on, do what is queued, and end the thread."""
-        request = LoopRequest("close", _nothing, self._in_flight)
+        request = LoopRequest("close", _serves, self._in_flight)
         self._end(request)
         await request.wait(timeout_s)
 
     def close_now(self, timeout_s: float) -> None:
         """Refuse what comes from now on, do what is queued, and end the thread."""
-        request = ThreadRequest("close", _nothing)
+        request = ThreadRequest("close", _serves)
         self._end(request)
         request.wait(timeout_s)
 
@@ -162,5 +162,6 @@ class Lane:
         tell_all([*left, *ends])
 
 
-def _nothing(_: object) -> None:
-    """Be the work of a request that only waits."""
+def _serves(_: object) -> bool:
+    """Be the work of a request that only waits for its turn: the thread serves requests."""
+    return True
