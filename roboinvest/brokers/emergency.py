@@ -8,13 +8,14 @@ named by the instant of the halt, so that a daemon and a command that both act c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
-from roboinvest.core.errors import RoboInvestError, TryLater
+from roboinvest.brokers.emergency_ports import Done, Hands, Notebook
+from roboinvest.core.errors import Refused, RoboInvestError, TryLater
 from roboinvest.core.journal import JournalEntry, JournalState, is_ours
 from roboinvest.core.orders import (
     HOUSE_AGENT,
@@ -33,79 +34,14 @@ from roboinvest.runtime.halt import Halt, HaltLevel
 GONE_WITHIN_S: Final = 3.0  # for cancelled orders to leave the broker's list
 MOST_FAMILIES: Final = 20  # of brackets asked for their legs, the latest first
 LEG_SUFFIX: Final = "-leg"
+OTHERS_PREFIX: Final = "halt-"  # makes the name of an order that closes what is not ours
 LOOK_S: Final = 0.2  # between two looks at that list
 VALID_FOR: Final = timedelta(minutes=2)
-ON_THE_WAY: Final = frozenset(
-    {JournalState.INTENT, JournalState.SENDING, JournalState.UNKNOWN, JournalState.ACCEPTED}
-)
+MOST_TRIES: Final = 20  # to close one symbol in one halt
+AT_THE_BROKER: Final = "it is at the broker already"
+ON_THE_WAY: Final = frozenset({JournalState.INTENT, JournalState.SENDING, JournalState.UNKNOWN})
+_NEVER_BOOKED: Final = frozenset({JournalState.REJECTED, JournalState.EXPIRED})
 _ZERO: Final = Decimal(0)
-
-
-class Hands(Protocol):
-    """A broker's interface for a thread: each call blocks, ends in time, and is made once."""
-
-    def open_orders(self) -> Sequence[VenueOrder]:
-        """Return every order that can still fill, legs included; TryLater where that is unknown."""
-
-    def family(self, venue_id: str) -> Sequence[VenueOrder]:
-        """Return an order and the legs of its bracket; TryLater where that is unknown."""
-
-    def executions(self, since: datetime) -> Sequence[Execution]:
-        """Return every execution since; TryLater where that is unknown."""
-
-    def positions(self) -> Sequence[VenuePosition]:
-        """Return what is held; TryLater where that is unknown."""
-
-    def cancel(self, venue_id: str) -> Outcome:
-        """Ask for the end of an order."""
-
-    def place(self, intent: OrderIntent) -> Outcome:
-        """Send an intent."""
-
-
-class Notebook(Protocol):
-    """Where requests are written down before they leave."""
-
-    def known(self) -> Mapping[str, JournalEntry]:
-        """Return the intents that may be at the broker, by client order id; {} if unreadable."""
-
-    def owner_of(self, venue_id: str) -> str | None:
-        """Return our name for a broker's order, as far as it can be read."""
-
-    def held(self, news: Iterable[Execution]) -> Mapping[str, Decimal] | None:
-        """Return our signed shares by symbol, with executions not yet taken in; None: unreadable.
-
-        Those that are no order of ours are left out.
-        """
-
-    def cancelling(self, order: VenueOrder, at: datetime) -> None:
-        """Write down that a cancel is about to leave; one that cannot be is asked for as well."""
-
-    def closing(self, intent: OrderIntent, at: datetime) -> OrderIntent:
-        """Write down that a closing order is about to leave; return the one to send.
-
-        That is an earlier one of the same name, where there was a try before.
-
-        Raises:
-            TryLater: it can be written nowhere.
-        """
-
-    def closed(self, intent: OrderIntent, outcome: Outcome, at: datetime) -> None:
-        """Write down what the broker said to it, as far as anything can be written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """How far a halt was carried out."""
-
-    cancelled: int = 0
-    closed: int = 0
-    failed: int = 0  # requests that were refused or not answered
-
-    @property
-    def is_clean(self) -> bool:
-        """Return whether nothing was refused or left open."""
-        return not self.failed
 
 
 class EmergencyDesk:
@@ -144,10 +80,13 @@ class EmergencyDesk:
 
         Raises:
             TryLater: the broker could not be asked what is there.
+            Refused: the keys open another account than the journal's.
         """
         if halt.level is HaltLevel.NEW:
             return Done()
-        flatten = halt.level is HaltLevel.FLATTEN
+        self._check_account()
+        wanted = halt.level is HaltLevel.FLATTEN
+        flatten = wanted and (all_positions or self._notebook.held(()) is not None)
         there = [o for o in self._hands.open_orders() if not self._closes(o, halt)]
         chosen = self._chosen(there, flatten=flatten, others=all_positions)
         for order in chosen:
@@ -155,15 +94,51 @@ class EmergencyDesk:
         left = self._left_of(chosen)
         for order in left:
             tell(f"{_named(order)} is still open")
-        done = Done(cancelled=len(chosen) - len(left), failed=len(left))
-        return self._flatten(halt, tell, done, all_positions=all_positions) if flatten else done
+        late = self._on_the_way(tell)
+        done = Done(cancelled=len(chosen) - len(left), failed=len(left) + late)
+        if not wanted:
+            return done
+        if not flatten:  # what protects the shares that nobody can name stays as well
+            return self._unreadable(done, tell)
+        return self._flatten(halt, tell, done, all_positions=all_positions)
+
+    def _check_account(self) -> None:
+        owner = self._notebook.account()
+        if owner is None:
+            return
+        found = self._hands.account_id()
+        if found != owner:
+            raise Refused(
+                f"the orders here are those of account {owner}, and the keys open {found}; "
+                "give the keys of the former"
+            )
+
+    def _on_the_way(self, tell: Callable[[str], None]) -> int:
+        """Return how many entries may still arrive at the broker: a halt is not done before."""
+        late = [
+            entry.intent
+            for entry in self._notebook.known().values()
+            if entry.state in ON_THE_WAY and entry.intent.leg is Leg.ENTRY
+        ]
+        for intent in late:
+            tell(f"{intent.symbol}: an entry of {intent.qty} may still arrive; looked at again")
+        return len(late)
+
+    def _unreadable(self, done: Done, tell: Callable[[str], None]) -> Done:
+        tell(
+            "the order journal cannot be read, so nobody knows which shares are ours; "
+            "close everything with --all-positions"
+        )
+        return replace(done, failed=done.failed + 1)
 
     def _closes(self, order: VenueOrder, halt: Halt) -> bool:
         """Return whether an order is what this halt itself sent to close."""
-        return order.client_order_id == self._closing_id(halt, order.symbol)
+        names = {self._closing_id(halt, order.symbol, n) for n in range(MOST_TRIES)}
+        return order.client_order_id.removeprefix(OTHERS_PREFIX) in names
 
-    def _closing_id(self, halt: Halt, symbol: str) -> str:
-        return client_order_id(self._instance, _moment(halt), HOUSE_AGENT, symbol, Leg.FLATTEN)
+    def _closing_id(self, halt: Halt, symbol: str, attempt: int = 0) -> str:
+        moment = _moment(halt, attempt)
+        return client_order_id(self._instance, moment, HOUSE_AGENT, symbol, Leg.FLATTEN)
 
     def _chosen(
         self, orders: Sequence[VenueOrder], *, flatten: bool, others: bool
@@ -235,42 +210,46 @@ class EmergencyDesk:
         self, halt: Halt, tell: Callable[[str], None], done: Done, *, all_positions: bool
     ) -> Done:
         positions = {position.symbol: position for position in self._hands.positions()}
-        held = self._to_close(positions, tell, all_positions=all_positions)
+        news = self._news(tell)
+        ours = self._ours(positions, news, tell)
+        if ours is None and not all_positions:
+            return self._unreadable(done, tell)
+        if ours is None:  # whose it is cannot be told; it counts as ours
+            ours = {symbol: position.qty for symbol, position in positions.items()}
         results = [
-            self._close(halt, positions[symbol], qty, tell) for symbol, qty in held.items() if qty
+            self._close(halt, positions[symbol], qty, news, tell) for symbol, qty in ours.items()
         ]
+        if all_positions:
+            results += [
+                self._close_others(halt, position, rest, tell)
+                for symbol, position in positions.items()
+                if (rest := position.qty - ours.get(symbol, _ZERO))
+            ]
         if not results:
             tell("nothing of ours is held")
         closed = sum(results)
-        return Done(
-            cancelled=done.cancelled, closed=closed, failed=done.failed + len(results) - closed
-        )
+        return replace(done, closed=closed, failed=done.failed + len(results) - closed)
 
-    def _to_close(
-        self,
-        positions: Mapping[str, VenuePosition],
-        tell: Callable[[str], None],
-        *,
-        all_positions: bool,
-    ) -> dict[str, Decimal]:
-        """Return the signed shares to get rid of; never more than the broker says are there."""
-        if all_positions:
-            return {symbol: position.qty for symbol, position in positions.items()}
-        since = self._clock.now() - timedelta(days=1)
+    def _news(self, tell: Callable[[str], None]) -> Sequence[Execution]:
+        """Return the last executions; () where they are not told."""
         try:
-            news = self._hands.executions(since)
+            return self._hands.executions(self._clock.now() - timedelta(days=1))
         except TryLater as error:
             tell(f"executions of the last day are not known ({error}); closing what is written")
-            news = ()
-        ours = self._notebook.held(news)
-        if ours is None:
-            tell(
-                "the order journal cannot be read, so nobody knows which shares are ours; "
-                "close everything with --all-positions"
-            )
-            return {}
+            return ()
+
+    def _ours(
+        self,
+        positions: Mapping[str, VenuePosition],
+        news: Sequence[Execution],
+        tell: Callable[[str], None],
+    ) -> dict[str, Decimal] | None:
+        """Return our signed shares, never more than the broker says are there; None: unreadable."""
+        held = self._notebook.held(news)
+        if held is None:
+            return None
         found = {}
-        for symbol, qty in ours.items():
+        for symbol, qty in held.items():
             there = positions[symbol].qty if symbol in positions else _ZERO
             if there * qty > 0:
                 found[symbol] = min(qty, there, key=abs)
@@ -279,11 +258,20 @@ class EmergencyDesk:
         return found
 
     def _close(
-        self, halt: Halt, position: VenuePosition, qty: Decimal, tell: Callable[[str], None]
+        self,
+        halt: Halt,
+        position: VenuePosition,
+        qty: Decimal,
+        news: Sequence[Execution],
+        tell: Callable[[str], None],
     ) -> bool:
         now = self._clock.now()
-        intent = self._intent(halt, position, qty, now)
+        attempt, waits = self._next_try(halt, position.symbol, news)
+        intent = self._intent(halt, position, qty, now, attempt)
         what = f"{intent.symbol}: {intent.side} {intent.qty} to close"
+        if waits is not None:
+            tell(f"{what}: {waits}")
+            return waits == AT_THE_BROKER
         try:
             intent = self._notebook.closing(intent, now)
         except RoboInvestError as error:
@@ -291,18 +279,56 @@ class EmergencyDesk:
             return False
         outcome = self._hands.place(intent)
         self._notebook.closed(intent, outcome, self._clock.now())
-        if outcome.kind is OutcomeKind.ACCEPTED or outcome.is_duplicate:
-            tell(f"{what} sent")
-            return True
-        tell(f"{what} {outcome.kind}: {outcome.text}")
-        return False
+        return _told(what, outcome, tell)
+
+    def _next_try(
+        self, halt: Halt, symbol: str, news: Sequence[Execution]
+    ) -> tuple[int, str | None]:
+        """Return the number of the try to send, and why it has to wait; None: it has not.
+
+        A try that the broker refused, or that is filled and seen in the executions, is over; then
+        what is still held needs another name, because a name is good for one order.
+        """
+        for attempt in range(MOST_TRIES):
+            entry = self._notebook.entry(self._closing_id(halt, symbol, attempt))
+            if entry is None or entry.state in ON_THE_WAY:
+                return attempt, None
+            if entry.venue_id is None or entry.state in _NEVER_BOOKED:
+                continue
+            order = self._hands.family(entry.venue_id)[0]
+            if order.is_open:
+                return attempt, AT_THE_BROKER
+            seen = sum((e.qty for e in news if e.venue_id == entry.venue_id), _ZERO)
+            if seen < order.filled_qty:
+                return attempt, "an order to close is filled, and its executions are not told yet"
+        return 0, f"{MOST_TRIES} orders to close did not; halt again, or close by hand"
+
+    def _close_others(
+        self, halt: Halt, position: VenuePosition, qty: Decimal, tell: Callable[[str], None]
+    ) -> bool:
+        """Close what a person holds, under a name that keeps it out of our books."""
+        now = self._clock.now()
+        intent = self._intent(halt, position, qty, now)
+        intent = replace(intent, client_order_id=OTHERS_PREFIX + intent.client_order_id)
+        what = f"{intent.symbol}: {intent.side} {intent.qty} that are not ours to close"
+        try:
+            self._notebook.closing_others(intent, now)
+        except RoboInvestError as error:
+            tell(f"{what} not sent: it could not be written down ({error})")
+            return False
+        return _told(what, self._hands.place(intent), tell)
 
     def _intent(
-        self, halt: Halt, position: VenuePosition, qty: Decimal, now: datetime
+        self,
+        halt: Halt,
+        position: VenuePosition,
+        qty: Decimal,
+        now: datetime,
+        attempt: int = 0,
     ) -> OrderIntent:
         return OrderIntent(
-            client_order_id=self._closing_id(halt, position.symbol),
-            tick_id=_moment(halt),
+            client_order_id=self._closing_id(halt, position.symbol, attempt),
+            tick_id=_moment(halt, attempt),
             agent_id=HOUSE_AGENT,
             revision_id=HOUSE_REVISION,
             symbol=position.symbol,
@@ -316,8 +342,18 @@ class EmergencyDesk:
         )
 
 
-def _moment(halt: Halt) -> str:
-    return f"halt-{halt.at:%Y%m%dT%H%M%S.%fZ}" if halt.at else "halt-by-hand"
+def _moment(halt: Halt, attempt: int) -> str:
+    moment = f"halt-{halt.at:%Y%m%dT%H%M%S.%fZ}" if halt.at else "halt-by-hand"
+    return f"{moment}-{attempt}" if attempt else moment
+
+
+def _told(what: str, outcome: Outcome, tell: Callable[[str], None]) -> bool:
+    """Tell what became of a closing order; return whether the broker has it."""
+    if outcome.kind is OutcomeKind.ACCEPTED or outcome.is_duplicate:
+        tell(f"{what} sent")
+        return True
+    tell(f"{what} {outcome.kind}: {outcome.text}")
+    return False
 
 
 def _named(order: VenueOrder) -> str:

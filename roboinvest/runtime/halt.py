@@ -138,12 +138,17 @@ class HaltFile:
         if not isinstance(body, dict):
             return _by_hand("the file HALT exists; its content is not a JSON object")
         return replace(
-            _by_hand(str(body.get("reason") or "the file HALT exists")),
+            _by_hand(_printable(str(body.get("reason") or "the file HALT exists"))),
             level=_level(body.get("level")),
-            by=str(body.get("by") or "unknown"),
+            by=_printable(str(body.get("by") or "unknown")),
             at=_instant(body.get("at")),
             all_positions=body.get("all_positions") is True,
         )
+
+
+def _printable(text: str) -> str:
+    """Return a text that every file and every log takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _by_hand(reason: str) -> Halt:
@@ -160,6 +165,6 @@ def _level(value: object) -> HaltLevel:
 def _instant(value: object) -> datetime | None:
     try:
         instant = datetime.fromisoformat(str(value))
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return instant.astimezone(UTC) if instant.tzinfo is not None else None

@@ -136,6 +136,10 @@ class HaltGuard:
         signal.signal(SIGNAL, lambda _number, _frame: self._set_by_signal())
         self._thread.start()
 
+    def lives(self) -> bool:
+        """Return whether the thread looks; a daemon without it must not go on unnoticed."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Stop looking; an attempt under way is left to its end."""
         self._ending.set()
@@ -144,9 +148,12 @@ class HaltGuard:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            if signal.sigtimedwait({SIGNAL}, LOOK_S) is not None:
+            # A wait that does not sleep: CPython tells one that was cut off by a stop of the whole
+            # process (SIGSTOP, a frozen machine) as if the signal had come.
+            if signal.sigtimedwait({SIGNAL}, 0) is not None:
                 self._set_by_signal()
             self.look_once()
+            self._ending.wait(LOOK_S)
 
     def look_once(self) -> None:
         """Carry out the halt in force, unless that is done or was tried a moment ago."""
@@ -180,7 +187,8 @@ class HaltGuard:
         tell(f"carrying out {halt.level.value}: {halt.reason}")
         try:
             clean = act(halt, tell)
-        except RoboInvestError as error:
+        except (RoboInvestError, ValueError, ArithmeticError, OSError) as error:
+            # The thread has to live: what is wrong with one attempt is told, and tried again.
             tell(f"not done, tried again in {self._again_s:g} s: {error}")
             return False
         text = "done" if clean else "done as far as possible; what failed is tried again"

@@ -10,7 +10,7 @@ from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity, 
 from roboinvest.core.ports import Clock
 from roboinvest.trading.gate import TradingGate
 
-NOTE: Final = "account"
+NOTE: Final = "account"  # of the journal; the kill switch reads it too
 KEY: Final = "broker.account"
 _VOICE: Final = "account"
 

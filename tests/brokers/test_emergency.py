@@ -16,9 +16,10 @@ import pytest
 
 from roboinvest.brokers.alpaca.client import AlpacaAccess
 from roboinvest.brokers.alpaca.hands import AlpacaHands
-from roboinvest.brokers.emergency import Done, EmergencyDesk
-from roboinvest.brokers.notebook import CANCEL, CLOSE, HaltNotebook, fold_halt_log
-from roboinvest.core.errors import TryLater
+from roboinvest.brokers.emergency import EmergencyDesk
+from roboinvest.brokers.emergency_ports import Done
+from roboinvest.brokers.notebook import ACCOUNT, CANCEL, CLOSE, HaltNotebook, fold_halt_log
+from roboinvest.core.errors import Refused, TryLater
 from roboinvest.core.journal import JournalState
 from roboinvest.core.orders import Leg, OrderIntent, OrderType, Side, TimeInForce, client_order_id
 from roboinvest.runtime.clock import SystemClock
@@ -232,3 +233,64 @@ def test_flattening_under_random_faults_never_sells_more_than_we_hold(house: Hou
     held = house.server.positions()
     assert all(qty >= 0 for qty in held.values()), held
     assert held == {}
+
+
+def test_a_close_that_was_refused_is_tried_again_under_another_name(house: House) -> None:
+    house.send(entry("SPY", stop_loss=Decimal(90)))
+    house.server.add_fault(
+        kind="status",
+        method="POST",
+        path="/v2/orders",
+        status=403,
+        body={"code": 40310000, "message": "insufficient qty available for order"},
+    )
+    assert not house.halt().is_clean
+    assert house.server.positions() == {"SPY": Decimal(10)}
+    assert house.halt().closed == 1
+    assert house.server.positions() == {}
+
+
+def test_shares_that_came_late_are_closed_as_well_and_not_called_closed(house: House) -> None:
+    house.send(entry("SPY"))
+    assert house.halt().closed == 1
+    house.send(entry("SPY", tick="t2", qty=Decimal(5)))  # as an entry whose cancel was slow
+    assert house.halt().closed == 1
+    assert house.server.positions() == {}
+
+
+def test_a_halt_is_not_done_while_an_entry_may_still_arrive(house: House) -> None:
+    late = entry("SPY")
+    house.journal.record_now(late, "{}", CLOCK.now(), timeout_s=5)
+    house.journal.move_now(late.client_order_id, JournalState.SENDING, CLOCK.now(), timeout_s=5)
+    assert not house.halt().is_clean
+    outcome = house.hands.place(late)  # it arrives, and fills
+    house.journal.move_now(
+        late.client_order_id,
+        JournalState.ACCEPTED,
+        CLOCK.now(),
+        venue_id=outcome.orders[0].venue_id,
+        timeout_s=5,
+    )
+    assert house.halt().is_clean
+    assert house.server.positions() == {}
+
+
+def test_executions_that_are_not_told_yet_are_waited_for_and_never_sold_twice(
+    house: House,
+) -> None:
+    house.send(entry("SPY"))
+    asyncio.run(house.journal.book(house.hands.executions(CLOCK.now() - timedelta(hours=1))))
+    house.halt()
+    house.server.person_trades("SPY", "buy", 10, 100)
+    house.server.add_fault(kind="status", path="/v2/account/activities", status=503, count=2)
+    done = house.halt()
+    assert not done.is_clean
+    assert house.server.positions() == {"SPY": Decimal(10)}
+
+
+def test_keys_of_another_account_are_refused_before_anything_is_asked(house: House) -> None:
+    house.send(entry("SPY"))
+    house.journal.note_now(ACCOUNT, CLOCK.now(), {"account_id": "another"}, timeout_s=5)
+    with pytest.raises(Refused, match="another"):
+        house.halt()
+    assert house.server.positions() == {"SPY": Decimal(10)}

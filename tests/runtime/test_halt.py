@@ -110,3 +110,21 @@ def test_a_time_without_a_zone_is_not_believed(path: Path) -> None:
     halt = HaltFile(path).read()
     assert halt is not None
     assert halt.at is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"level": "flatten", "at": "0001-01-01T00:00:00+14:00"}',
+        '{"level": "flatten", "at": "9999-12-31T23:59:59-14:00"}',
+        '{"level": "flatten", "reason": "\\ud800", "by": "\\udfff"}',
+    ],
+)
+def test_a_halt_with_a_time_or_a_text_that_nobody_can_write_is_a_halt(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "HALT").write_text(text)
+    halt = HaltFile(tmp_path / "HALT").read()
+    assert halt is not None
+    assert halt.level is HaltLevel.FLATTEN
+    (halt.reason + halt.by).encode()

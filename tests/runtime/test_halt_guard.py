@@ -107,6 +107,23 @@ def test_a_file_made_by_hand_gets_the_instant_it_was_seen(tmp_path: Path) -> Non
     assert [h.at for h in hands.halts] == [START, START]
 
 
+def test_a_fault_of_any_kind_is_told_and_tried_again_and_the_thread_lives(tmp_path: Path) -> None:
+    class Faulty(Hands):
+        def act(self, halt: Halt, tell: Tell) -> bool:
+            if not self.halts:
+                self.halts.append(halt)
+                raise OverflowError("a figure nobody thought of")
+            return super().act(halt, tell)
+
+    hands, clock = Faulty(), ManualClock()
+    guard = guard_of(tmp_path, hands, clock)
+    HaltFile(tmp_path / "HALT").set(HaltLevel.CANCEL, reason="x", by="ann", at=START)
+    guard.look_once()
+    clock.advance(2)
+    guard.look_once()
+    assert len(hands.halts) == 2
+
+
 def test_results_that_cannot_be_written_or_read_stop_nothing(tmp_path: Path) -> None:
     hands = Hands()
     (tmp_path / "halt.results").mkdir()

@@ -13,7 +13,14 @@ from typing import Any, Final, TypeVar
 
 from roboinvest.brokers.alpaca.client import AlpacaAccess, AlpacaClient, in_path
 from roboinvest.brokers.alpaca.errors import CALL_FAILURES, Failure, failure_of
-from roboinvest.brokers.alpaca.wire import execution_of, orders_of, position_of, request_of, rows
+from roboinvest.brokers.alpaca.wire import (
+    account_of,
+    execution_of,
+    orders_of,
+    position_of,
+    request_of,
+    rows,
+)
 from roboinvest.core.orders import OrderIntent
 from roboinvest.core.venue import Execution, Outcome, OutcomeKind, VenueOrder, VenuePosition
 from roboinvest.runtime.vendors.deadline_pools import SocketLimits
@@ -68,6 +75,12 @@ class AlpacaHands:
     def positions(self) -> Sequence[VenuePosition]:
         """Return what is held; TryLater where that is unknown."""
         return self._read("positions", "/positions", _positions, {})
+
+    def account_id(self) -> str:
+        """Return whose account the keys open; TryLater where that is unknown."""
+        return self._read(
+            "the account", "/account", lambda raw: account_of(raw, is_paper=True).account_id, {}
+        )
 
     def cancel(self, venue_id: str) -> Outcome:
         """Ask for the end of an order."""

@@ -13,12 +13,19 @@ from roboinvest.core.fills import FillRules
 from roboinvest.core.mandate import Mandate, MandateTerms
 from roboinvest.core.protections import ProtectionRules
 from roboinvest.core.risk import RiskLimits, narrowed
+from roboinvest.runtime.clock import SystemClock
 from roboinvest.runtime.configuration.sections import BrokerKind
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.supervision.restarts import RestartLimits
 
 EXCHANGE_ZONE: Final = "America/New_York"
 EXCHANGE_HOURS: Final = (time(9, 30), time(16, 0))
+
+
+def clock_of(settings: Settings) -> SystemClock:
+    """Return the clock that everything of this installation goes by."""
+    clock = settings.clock
+    return SystemClock(timedelta(seconds=clock.offset_s), rate=clock.rate, anchor=clock.anchor)
 
 
 def fill_rules(settings: Settings) -> FillRules:

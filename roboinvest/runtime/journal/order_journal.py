@@ -235,6 +235,10 @@ class SqliteOrderJournal:
         """Return the notes of a kind, or all of them, in the order they were made."""
         return await self._reader.ask("list notes", partial(reads.notes, kind=kind), CALL_TIMEOUT_S)
 
+    def notes_now(self, kind: str | None = None, *, timeout_s: float) -> tuple[Note, ...]:
+        """Do what `notes` does, for a thread that waits at most `timeout_s`."""
+        return self._reader.ask_now("list notes", partial(reads.notes, kind=kind), timeout_s)
+
     async def verify(self) -> Chain:
         """Prove that the record is whole, and that the tables say what it says.
 
