@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from roboinvest.app.options import Outcome, RunOptions
-from roboinvest.app.trading_floor import TradingFloor
+from roboinvest.app.trading_floor import START_WITHIN_S, TradingFloor
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
 from roboinvest.core.errors import TryLater
@@ -71,6 +71,7 @@ class House:
         secrets: Secrets | None = None,
         opens: Callable[..., OpenedBroker] = open_broker,
         model: LanguageModel | None = None,
+        chance: random.Random | None = None,
     ) -> None:
         """Take the parts; nothing is opened yet.
 
@@ -84,8 +85,11 @@ class House:
             secrets: keys of vendors.
             opens: what `open_broker` does, in its place.
             model: who answers the strategy's task; None: the rules.
+            chance: spreads restarts in time, nothing more; None: one of its own.
         """
         self._settings, self._options = settings, options
+        self._chance = chance or random.Random()  # noqa: S311 no secrets
+        self._watched: dict[str, Callable[[], bool]] = {}
         self._market, self._folder = market, folder
         self._clock, self._in_flight = clock, in_flight
         self._halt_file = HaltFile(folder.halt)
@@ -109,6 +113,10 @@ class House:
         self._recall_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recall")
         self._recall: Recall | None = None
         self._supervisor: Supervisor | None = None
+
+    def watch(self, trouble: str, lives: Callable[[], bool]) -> None:
+        """Call the daemon alive only while `lives`; `trouble` says what is wrong otherwise."""
+        self._watched[trouble] = lives
 
     async def run(self, forced: ForcedExit) -> Outcome:
         """Run until stopped, or until a replay is done; then take everything down in order."""
@@ -196,6 +204,7 @@ class House:
             service=self.floor.service(store, reports, self._market_ended),
             restart=Restart.TRANSIENT,
             essential=True,
+            ready_within_s=START_WITHIN_S,
         )
         return Supervisor(
             [
@@ -207,7 +216,7 @@ class House:
                 Group(children=(Child(service=self._liveness()),)),
             ],
             clock=self._clock,
-            rng=random.Random(),  # noqa: S311 spreads restarts in time, nothing more
+            rng=self._chance,
             publish=self._bus.publish,
             limits=restart_limits(self._settings),
             stop_grace_s=self._settings.supervisor.stop_grace_s,
@@ -262,7 +271,10 @@ class House:
         return (*keepers, Child(service=self._recall))
 
     def _liveness(self) -> LivenessFeeder:
-        checks = {"an essential service is down": lambda: self._tree().essentials_run()}
+        checks = {
+            "an essential service is down": lambda: self._tree().essentials_run(),
+            **self._watched,
+        }
         return LivenessFeeder(ServiceManager(os.environ), self._probe.current_s, checks)
 
     def _market_ended(self) -> None:

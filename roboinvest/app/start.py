@@ -100,6 +100,7 @@ async def _run_house(
         clock=clock,
     )
     guard.start()
+    house.watch("the kill switch's thread is gone", guard.lives)
     try:
         return await house.run(forced)
     finally:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from secrets import token_hex
@@ -14,10 +15,13 @@ from roboinvest.brokers.notebook import fold_halt_log
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
 from roboinvest.core.errors import TryLater
+from roboinvest.core.events import TradingState
+from roboinvest.core.mandate import standing
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.ports import Broker, Clock, LanguageModel, MarketClock, MarketFeed
 from roboinvest.core.records import EMPTY_DIGEST
 from roboinvest.core.risk import limits_snapshot
+from roboinvest.core.venue import VenueAccount
 from roboinvest.runtime.bus import EventBus
 from roboinvest.runtime.clock import LiveMarketClock, PacedMarketClock
 from roboinvest.runtime.configuration.mandate_file import MandateFile
@@ -56,6 +60,10 @@ from tools.markets import Market
 
 NO_ROWS: Final = DataCounts(rows=0, used=0, quarantined=0, by_reason={})
 INSTANT: Final = timedelta(microseconds=1)
+FIRST_PAUSE_S: Final = 1.0  # before a broker that is away is asked again; doubled each time
+LONGEST_PAUSE_S: Final = 30.0
+START_WITHIN_S: Final = 1000.0  # for a real broker to tell the account, outages included
+_VOICE: Final = "broker"
 PUBLISH_S: Final = 0.5  # after a bar's close, before it is asked for
 
 
@@ -198,6 +206,7 @@ class TradingFloor:
         feed = market.new_feed()
         await feed.seek(stored.last_tick.at if stored.last_tick else market.starts_at - INSTANT)
         opened = self.opened()
+        self._hear_mandate()
         broker, rules = opened.broker(), fill_rules(settings)
         if opened.document in stored.documents:
             broker.restore(stored.documents[opened.document])
@@ -226,11 +235,32 @@ class TradingFloor:
         """Return what new books begin with, in USD: the broker's equity, or the settings' cash."""
         if opened.account is None:
             return self._settings.broker.starting_cash_usd
-        account = await opened.account()
+        account = await self._told_account(opened.account)
         if self._journal is not None:
             owner = AccountOwner(self._journal, self._gate, self._bus.publish, self._clock)
             await owner.check(account.account_id)
         return account.equity
+
+    async def _told_account(self, ask: Callable[[], Awaitable[VenueAccount]]) -> VenueAccount:
+        """Return the broker's account, however long it is away: a restart would not bring it."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                account = await ask()
+            except TryLater as error:
+                self._gate.hear(_VOICE, TradingState.RECONCILING, f"the broker is away: {error}")
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            else:
+                self._gate.hear(_VOICE, TradingState.READY, "the broker told the account")
+                return account
+
+    def _hear_mandate(self) -> None:
+        """Say at the gate what an owner's missing word means for real money."""
+        limits, now = self.limits, self._clock.now()
+        found = standing(limits.mandate, limits.live, now)
+        state = TradingState.READY if found.entries_allowed else TradingState.DEGRADED
+        self._gate.hear("mandate", state, found.reason)
 
     def _graph(self, feed: MarketFeed, broker: Broker, books: Books) -> TradingGraph:
         settings, length = self._settings, self._market.timeframe.length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -11,8 +12,9 @@ from roboinvest.cli.output import console, print_json
 from roboinvest.cli.settings import folder_of, person, settings_of
 
 if TYPE_CHECKING:
+    from roboinvest.runtime.configuration.settings import Settings
     from roboinvest.runtime.folder import DataFolder
-    from roboinvest.runtime.halt import Halt
+    from roboinvest.runtime.halt import Halt, HaltLevel
 
 ANSWER_S: Final = 1.0  # for the daemon's answer to a halt
 RESUME_S: Final = 60.0  # to resume, orders and positions are compared with the broker first
@@ -39,52 +41,84 @@ def halt(
     as_json: JsonOption = False,
 ) -> None:
     """Stop trading now; only `resume` starts it again."""
-    from roboinvest.cli.halt_hands import carry_out, trades_at_alpaca
     from roboinvest.core.errors import BadInput
-    from roboinvest.runtime.clock import SystemClock
-    from roboinvest.runtime.halt import HaltFile, HaltLevel
+    from roboinvest.runtime.halt import HaltLevel
 
     if level not in {wanted.value for wanted in HaltLevel}:
         raise BadInput(f"--level {level} is unknown; use new, cancel or flatten")
     if all_positions and level != HaltLevel.FLATTEN:
         raise BadInput(f"--all-positions goes with --level flatten, not with {level}")
-    folder = folder_of(config, data_dir)
-    folder.create()
-    # The file first: it halts whatever state the daemon is in.
-    halted = HaltFile(folder.halt).set(
-        HaltLevel(level),
-        reason=reason,
-        by=person(),
-        at=SystemClock().now(),
-        all_positions=all_positions,
-    )
-    text, daemon_runs = _told_daemon(folder, halted)
-    answer: dict[str, object] = {"halted": True, "level": halted.level.value, "text": text}
-    at_broker = trades_at_alpaca(settings_of(config, data_dir), folder)
-    if not at_broker or halted.level is HaltLevel.NEW:
-        _answer(as_json, answer)
-        return
-    lines = list[str]()
-
-    def tell(line: str) -> None:
-        lines.append(line)
-        if not as_json:
-            console().print(line, markup=False)
-
-    tell(text)
-    clean = carry_out(
-        config, data_dir, halted, tell, daemon_runs=daemon_runs, all_positions=all_positions
-    )
+    settings = settings_of(config, data_dir)
+    halting = _Halting(settings, HaltLevel(level), reason, all_positions=all_positions)
+    answer, clean = halting.done(quiet=as_json)
     if as_json:
-        print_json({**answer, "results": lines[1:], "clean": clean})
+        print_json(answer)
     if not clean:
         raise typer.Exit(ExitCode.FOUND)
+
+
+class _Halting:
+    """One halt from the command line: the file first, the daemon next, the broker last."""
+
+    def __init__(
+        self, settings: Settings, level: HaltLevel, reason: str, *, all_positions: bool
+    ) -> None:
+        from roboinvest.runtime.configuration.policies import clock_of
+        from roboinvest.runtime.folder import DataFolder
+        from roboinvest.runtime.halt import HaltFile
+
+        self._settings, self._all_positions = settings, all_positions
+        self._folder = DataFolder(settings.data_dir)
+        self._folder.create()
+        # The file first: it halts whatever state the daemon is in.
+        self._halt = HaltFile(self._folder.halt).set(
+            level,
+            reason=reason,
+            by=person(),
+            at=clock_of(settings).now(),
+            all_positions=all_positions,
+        )
+        self._halted_s = time.monotonic()
+
+    def done(self, *, quiet: bool) -> tuple[dict[str, object], bool]:
+        """Return what is to be told, and whether everything that was asked for was done."""
+        from roboinvest.cli.halt_hands import carry_out, trades_at_alpaca
+        from roboinvest.runtime.halt import HaltLevel
+
+        level = self._halt.level
+        text, daemon_runs = _told_daemon(self._folder, self._halt)
+        answer: dict[str, object] = {"halted": True, "level": level.value, "text": text}
+        lines = list[str]()
+
+        def tell(line: str) -> None:
+            lines.append(line)
+            if not quiet:
+                console().print(line, markup=False)
+
+        tell(text)
+        if level is HaltLevel.NEW:
+            return answer, True
+        if not daemon_runs and not self._folder.stamped():
+            tell(f"nothing ever ran in {self._folder.root}: is it the right --data-dir?")
+            return {**answer, "results": lines[1:], "clean": False}, False
+        if not trades_at_alpaca(self._settings, self._folder):
+            return answer, True
+        clean = carry_out(
+            self._settings,
+            self._halt,
+            tell,
+            daemon_runs=daemon_runs,
+            halted_s=self._halted_s,
+            all_positions=self._all_positions,
+        )
+        return {**answer, "results": lines[1:], "clean": clean}, clean
 
 
 def resume(
     config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
 ) -> None:
     """Lift a halt; at a real broker, orders and positions are compared first."""
+    from roboinvest.core.errors import Refused
     from roboinvest.runtime.control.port import ControlClient, Done, NoDaemon, Resume
     from roboinvest.runtime.halt import HaltFile
 
@@ -93,6 +127,10 @@ def resume(
         reply = ControlClient(folder.control_socket, timeout_s=RESUME_S).ask(Resume(by=person()))
         text = reply.text if isinstance(reply, Done) else "resumed"
     except NoDaemon:
+        if folder.holder() is not None:
+            raise Refused(
+                f"a daemon holds {folder.root} and does not answer; look at its log, or stop it"
+            ) from None
         halt_file = HaltFile(folder.halt)
         was_halted = halt_file.read() is not None
         halt_file.clear()

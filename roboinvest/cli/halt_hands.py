@@ -11,10 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from roboinvest.cli.settings import settings_of
 
 if TYPE_CHECKING:
     from roboinvest.runtime.configuration.settings import Settings
@@ -22,9 +19,11 @@ if TYPE_CHECKING:
     from roboinvest.runtime.halt import Halt
     from roboinvest.runtime.halt_guard import HaltResult, HaltResults
 
-CONFIRM_S: Final = 1.0  # for a sign that the daemon acts
+CONFIRM_S: Final = 1.3  # from the halt on, for a sign that the daemon acts
 FINISH_S: Final = 20.0  # for the daemon to be done
 LOOK_S: Final = 0.05
+TRIES: Final = 3  # of a command that acts by itself
+AGAIN_S: Final = 1.0  # between two of them
 JOURNAL_S: Final = 2.0
 
 Tell = Callable[[str], None]
@@ -37,15 +36,18 @@ def trades_at_alpaca(settings: Settings, folder: DataFolder) -> bool:
 
 
 def carry_out(
-    config: Path | None,
-    data_dir: Path | None,
+    settings: Settings,
     halt: Halt,
     tell: Tell,
     *,
     daemon_runs: bool,
+    halted_s: float,
     all_positions: bool,
 ) -> bool:
     """See to it that a halt is carried out, and return whether nothing was left open.
+
+    `halted_s` is when the halt was set, as `time.monotonic` has it: while the control port was
+    asked in vain, the daemon's own thread has had that time to begin.
 
     Raises:
         BadSettings: the keys or addresses of the broker are missing or wrong.
@@ -54,21 +56,20 @@ def carry_out(
     from roboinvest.runtime.folder import DataFolder
     from roboinvest.runtime.halt_guard import HaltResults, key_of
 
-    settings = settings_of(config, data_dir)
     folder = DataFolder(settings.data_dir)
     results = HaltResults(folder.halt_results)
     if daemon_runs:
-        last = _watch(lambda: results.of(key_of(halt)), tell)
+        last = _watch(lambda: results.of(key_of(halt)), tell, halted_s)
         if last is not None:
             return last.is_clean
         tell("the daemon does not act; this command does")
     return _act(settings, folder, results, halt, tell, all_positions=all_positions)
 
 
-def _watch(lines: Callable[[], list[HaltResult]], tell: Tell) -> HaltResult | None:
+def _watch(lines: Callable[[], list[HaltResult]], tell: Tell, halted_s: float) -> HaltResult | None:
     """Tell what the daemon does; return its last line, or None if it does nothing or stops."""
     shown, pause = 0, threading.Event()
-    heard = time.monotonic()
+    heard = halted_s
     while True:
         found = lines()
         for line in found[shown:]:
@@ -94,7 +95,7 @@ def _act(
 ) -> bool:
     from roboinvest.brokers.alpaca.opening import alpaca_access, carry_out_halt
     from roboinvest.core.errors import RoboInvestError
-    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.policies import clock_of
     from roboinvest.runtime.configuration.secrets import load_secrets
     from roboinvest.runtime.halt_guard import HaltResult, key_of
     from roboinvest.runtime.journal.halt_log import HaltLog
@@ -110,17 +111,42 @@ def _act(
             journal = SqliteOrderJournal.open_now(folder.journal, timeout_s=JOURNAL_S)
         except RoboInvestError as error:
             told(f"the order journal cannot be opened: {error}")
-    try:
+    access = alpaca_access(settings, load_secrets(os.environ))
+
+    def once() -> bool:
         return carry_out_halt(
-            alpaca_access(settings, load_secrets(os.environ)),
+            access,
             journal,
             HaltLog(folder.halt_log),
             halt,
             told,
             instance=folder.instance(lambda: "unknown"),
-            clock=SystemClock(),
+            clock=clock_of(settings),
             all_positions=all_positions,
         )
+
+    try:
+        return _again_until_clean(once, told)
     finally:
         if journal is not None:
             journal.close_now(JOURNAL_S)
+
+
+def _again_until_clean(once: Callable[[], bool], tell: Tell) -> bool:
+    """Return whether a try came to its end with nothing left open; each does what is left to do.
+
+    Raises:
+        TryLater: the broker could not be asked, by the last of them.
+    """
+    from roboinvest.core.errors import TryLater
+
+    pause = threading.Event()
+    for _ in range(TRIES - 1):
+        try:
+            if once():
+                return True
+            tell("not all is done; trying again")
+        except TryLater as error:
+            tell(f"not done, trying again: {error}")
+        pause.wait(AGAIN_S)
+    return once()

@@ -63,7 +63,6 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         "account": "real money" if live else "paper",
         "state": under.state.value,
         "entries": "allowed" if under.entries_allowed else "not allowed",
-        "exits": "allowed" if under.exits_allowed else "not allowed",
         "why": under.reason,
     }
     if mandate is not None and mandate.signature is not None:

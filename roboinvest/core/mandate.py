@@ -4,9 +4,9 @@ It can only narrow the limits of the settings. Its consent hash is the SHA-256 o
 to, by whom and when, so that terms edited after the signature are told from those that were signed.
 The hash proves a change, not an identity: whoever may write the file may sign it.
 
-Where a mandate is wanted and is not good, no risk is added. An expired or edited one still lets
-positions be closed, because a rule that keeps us in a losing position protects nobody; where nobody
-ever signed, real money is not touched at all.
+Where a mandate is wanted and is not good, no risk is added. Positions may always be closed, because
+a rule that keeps us in a losing position protects nobody; where nobody ever signed, nothing was
+ever entered.
 """
 
 from __future__ import annotations
@@ -75,11 +75,10 @@ class MandateState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateStanding:
-    """What may be sent under a mandate, and why."""
+    """Whether risk may be added under a mandate, and why; exits always may be sent."""
 
     state: MandateState
     entries_allowed: bool
-    exits_allowed: bool
     reason: str  # one sentence
 
 
@@ -138,11 +137,9 @@ def standing(mandate: Mandate | None, live: bool, at: datetime) -> MandateStandi
         reason = f"paper account: {reason}"
     elif not good and live:
         reason = f"real money: {reason}"
-    agreed_once = mandate is not None and mandate.signature is not None
     return MandateStanding(
         state=state,
         entries_allowed=good or (draft and not live),
-        exits_allowed=agreed_once or not live,
         reason=reason,
     )
 

@@ -255,7 +255,7 @@ def _refusals_of_all(
     if not intent.qty:
         found.append(("quantity", f"{intent.qty} shares, at least one is needed"))
     under = standing(limits.mandate, limits.live, book.at)
-    if not (under.exits_allowed if exit_only else under.entries_allowed):
+    if not (exit_only or under.entries_allowed):
         found.append(("mandate", under.reason))
     found.extend(_off_collar(intent, book, limits))
     return found

@@ -67,7 +67,6 @@ def mandate_line(limits: RiskLimits | None, at: datetime) -> MandateLine | None:
         state=under.state.value,
         reason=under.reason,
         entries_allowed=under.entries_allowed,
-        exits_allowed=under.exits_allowed,
         signed_by=signature.signed_by if signature else None,
         expires_at=mandate.terms.expires_at if mandate else None,
         consent_hash=signature.consent_hash if signature else None,

@@ -45,27 +45,27 @@ CONTRADICTORY = mandate(max_order_usd=Decimal("9000.01"))
 
 
 @pytest.mark.parametrize(
-    ("found", "live", "state", "entries", "exits"),
+    ("found", "live", "state", "entries"),
     [
-        (None, False, MandateState.ABSENT, True, True),
-        (None, True, MandateState.ABSENT, False, False),
-        (Mandate(terms=terms()), False, MandateState.UNSIGNED, True, True),
-        (Mandate(terms=terms()), True, MandateState.UNSIGNED, False, False),
-        (EDITED, False, MandateState.TAMPERED, False, True),
-        (EDITED, True, MandateState.TAMPERED, False, True),
-        (CONTRADICTORY, False, MandateState.CONTRADICTORY, False, True),
-        (CONTRADICTORY, True, MandateState.CONTRADICTORY, False, True),
-        (mandate(expires_at=AT), False, MandateState.EXPIRED, False, True),
-        (mandate(expires_at=AT), True, MandateState.EXPIRED, False, True),
-        (mandate(), False, MandateState.IN_FORCE, True, True),
-        (mandate(), True, MandateState.IN_FORCE, True, True),
+        (None, False, MandateState.ABSENT, True),
+        (None, True, MandateState.ABSENT, False),
+        (Mandate(terms=terms()), False, MandateState.UNSIGNED, True),
+        (Mandate(terms=terms()), True, MandateState.UNSIGNED, False),
+        (EDITED, False, MandateState.TAMPERED, False),
+        (EDITED, True, MandateState.TAMPERED, False),
+        (CONTRADICTORY, False, MandateState.CONTRADICTORY, False),
+        (CONTRADICTORY, True, MandateState.CONTRADICTORY, False),
+        (mandate(expires_at=AT), False, MandateState.EXPIRED, False),
+        (mandate(expires_at=AT), True, MandateState.EXPIRED, False),
+        (mandate(), False, MandateState.IN_FORCE, True),
+        (mandate(), True, MandateState.IN_FORCE, True),
     ],
 )
 def test_each_state_says_what_may_be_sent(
-    found: Mandate | None, live: bool, state: MandateState, entries: bool, exits: bool
+    found: Mandate | None, live: bool, state: MandateState, entries: bool
 ) -> None:
     under = standing(found, live, AT)
-    assert (under.state, under.entries_allowed, under.exits_allowed) == (state, entries, exits)
+    assert (under.state, under.entries_allowed) == (state, entries)
     assert len(under.reason) > 20
 
 
@@ -73,7 +73,7 @@ def test_a_mandate_ends_at_its_last_second_and_not_before() -> None:
     before = EXPIRES_AT - timedelta(microseconds=1)
     assert standing(mandate(), True, before).entries_allowed
     ended = standing(mandate(), True, EXPIRES_AT)
-    assert (ended.entries_allowed, ended.exits_allowed) == (False, True)
+    assert not ended.entries_allowed
     assert "expired at 2024-06-01 00:00 UTC, exits only" in ended.reason
 
 

@@ -85,26 +85,26 @@ def test_a_mandate_without_short_sales_takes_the_settings_leave_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "entry", "leaves"),
+    ("found", "entry"),
     [
-        (None, False, False),
-        (replace(mandate(), signature=None), False, False),
-        (replace(mandate(), terms=mandate(max_trades_per_day=6).terms), False, True),
-        (mandate(max_order_usd=Decimal(99_000)), False, True),
-        (mandate(timezone="America/Nowhere"), False, True),
-        (mandate(expires_at=AT), False, True),
-        (mandate(), True, True),
+        (None, False),
+        (replace(mandate(), signature=None), False),
+        (replace(mandate(), terms=mandate(max_trades_per_day=6).terms), False),
+        (mandate(max_order_usd=Decimal(99_000)), False),
+        (mandate(timezone="America/Nowhere"), False),
+        (mandate(expires_at=AT), False),
+        (mandate(), True),
     ],
 )
-def test_real_money_moves_as_far_as_a_good_mandate_goes(
-    found: Any, entry: bool, leaves: bool
+def test_real_money_is_risked_under_a_good_mandate_only_and_may_always_leave(
+    found: Any, entry: bool
 ) -> None:
     limits = narrowed(replace(LIMITS, live=True), found)
     bought = check_intent(BUY, BOOK, limits)
     sold = check_intent(SELL, replace(BOOK, position_qty=Decimal(50)), limits)
-    assert (bought.approved, sold.approved) == (entry, leaves)
+    assert (bought.approved, sold.approved) == (entry, True)
     assert rules(bought) == (set() if entry else {"mandate"})
-    assert rules(sold) == (set() if leaves else {"mandate"})
+    assert rules(sold) == set()
 
 
 LOCK = Lock(

@@ -149,7 +149,6 @@ class MandateLine(Record):
     state: str  # absent, unsigned, tampered, contradictory, expired, in force
     reason: str
     entries_allowed: bool
-    exits_allowed: bool
     signed_by: str | None
     expires_at: AwareDatetime | None
     consent_hash: str | None
