@@ -150,6 +150,14 @@ class Venue(Protocol):
         """Return what we own and whether we may trade."""
 
 
+class Noted(Protocol):
+    """A fact that was appended to the order journal."""
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        """Return what was noted: JSON types."""
+
+
 class OrderJournal(Protocol):
     """What we asked brokers for, and what they executed: durable before any call returns.
 
@@ -187,6 +195,9 @@ class OrderJournal(Protocol):
 
     async def note(self, kind: str, at: datetime, body: Mapping[str, object]) -> None:
         """Append a fact to the record: a cancel that is about to be asked for, a mismatch."""
+
+    async def notes(self, kind: str | None = None) -> Sequence[Noted]:
+        """Return the facts of a kind, or all, in the order they were noted."""
 
     async def entry(self, client_order_id: str) -> JournalEntry | None:
         """Return what is known of an intent."""

@@ -306,8 +306,10 @@ def _refusals_of_entries(
             "trades_per_day",
             f"{book.trades_today} entries today, limit {limits.max_trades_per_day}",
         )
-    if book.open_orders >= limits.max_open_orders:
-        yield "open_orders", f"{book.open_orders} open orders, limit {limits.max_open_orders}"
+    legs = 1 + (intent.stop_loss is not None) + (intent.take_profit is not None)
+    if book.open_orders + legs > limits.max_open_orders:
+        added = f"{book.open_orders} open orders and {legs} more"
+        yield "open_orders", f"{added}, limit {limits.max_open_orders}"
 
 
 def _refusals_by_losses(book: RiskBook, limits: RiskLimits) -> Iterator[tuple[str, str]]:

@@ -57,8 +57,8 @@ def test_the_smallest_of_several_cuts_wins_and_each_is_recorded() -> None:
         ({"peak_equity": Decimal("111111.12")}, False, "drawdown"),
         ({"trades_today": 19}, True, None),
         ({"trades_today": 20}, False, "trades_per_day"),
-        ({"open_orders": 59}, True, None),
-        ({"open_orders": 60}, False, "open_orders"),
+        ({"open_orders": 57}, True, None),  # an entry and the two legs of its bracket
+        ({"open_orders": 58}, False, "open_orders"),
         ({"bar_age": timedelta(minutes=3)}, True, None),
         ({"bar_age": timedelta(minutes=3, seconds=1)}, False, "stale_data"),
         ({"bar_age": None}, False, "stale_data"),
