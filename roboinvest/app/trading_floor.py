@@ -148,6 +148,7 @@ class TradingFloor:
             DeskOffice(
                 instance=self._instance(),
                 limits=lambda: limits,
+                may_short=self.limits.allow_short,
                 may_act=guard.may_act,
                 on_state=guard.on_state,
                 alarms=guard,

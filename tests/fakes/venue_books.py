@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from roboinvest.core.orders import Leg, OrderIntent, OrderType, Side
@@ -53,12 +53,15 @@ class VenueBooks:
         self.bookings: list[OrderIntent] = []  # every intent that became an order
         self.partial_fills = 0.5  # probability
         self.slow_fills = 0.3  # probability that an order rests and is not filled at once
+        self.price_of: Callable[[str], Decimal] = lambda _symbol: PRICE  # what fills cost now
+        self.leg_fills = 0.7  # probability that one protective leg fills soon after the entry
         self.now = start
         self._rng = rng
         self._told = told
         self._ids = itertools.count(1)
         self._due: list[tuple[datetime, int, Callable[[], object]]] = []
         self._opening: dict[str, Decimal] = {}
+        self._adjusted: list[tuple[datetime, str, Decimal]] = []  # by splits
 
     def advance(self, to: datetime) -> None:
         """Let everything happen that is due."""
@@ -79,6 +82,16 @@ class VenueBooks:
     def give(self, symbol: str, qty: Decimal) -> None:
         """Let the account hold shares that no execution speaks of."""
         self._opening[symbol] = self._opening.get(symbol, ZERO) + qty
+
+    def split(self, symbol: str, ratio: Decimal) -> None:
+        """Change shares and resting orders; no execution tells of it, fractions become cash."""
+        held = self.positions().get(symbol, ZERO)
+        after = (held * ratio).quantize(Decimal("0.000001")).to_integral_value(ROUND_DOWN)
+        self._adjusted.append((self.now, symbol, after - held))
+        for order in self.orders.values():
+            if order.is_alive and order.now.symbol == symbol:
+                scaled = (order.now.qty * ratio).to_integral_value(ROUND_DOWN)
+                self._put(order, replace(order.now, qty=scaled))
 
     def book(self, intent: OrderIntent) -> tuple[VenueOrder, ...] | None:
         """Book an order and its bracket; None where its name is taken."""
@@ -143,7 +156,7 @@ class VenueBooks:
             symbol=order.now.symbol,
             side=order.now.side,
             qty=qty,
-            price=PRICE,
+            price=self.price_of(order.now.symbol),
             at=self.now,
         )
         self.executions.append(execution)
@@ -165,6 +178,9 @@ class VenueBooks:
             if at is None or execution.at <= at:
                 signed = execution.qty * execution.side.sign
                 held[execution.symbol] = held.get(execution.symbol, ZERO) + signed
+        for when, symbol, qty in self._adjusted:
+            if at is None or when <= at:
+                held[symbol] = held.get(symbol, ZERO) + qty
         return {symbol: qty for symbol, qty in held.items() if qty}
 
     def _new(
@@ -229,5 +245,5 @@ class VenueBooks:
                 if leg.now.status is VenueStatus.HELD:
                     self._put(leg, replace(leg.now, status=VenueStatus.ACCEPTED))
             chosen = self._rng.choice(order.legs)
-            if self._rng.random() < 0.7:
+            if self._rng.random() < self.leg_fills:
                 self._schedule_fills(chosen, 30.0)

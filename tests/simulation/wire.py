@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from roboinvest.core.journal import BookedExecution, JournalEntry, JournalState
 from roboinvest.core.orders import OrderIntent
-from roboinvest.core.ports import OrderJournal, Venue
+from roboinvest.core.ports import Noted, OrderJournal, Venue
 from roboinvest.core.venue import Execution, Outcome, VenueAccount, VenueOrder, VenuePosition
 
 ResultT = TypeVar("ResultT")
@@ -144,6 +144,10 @@ class Disk:
 
     async def note(self, kind: str, at: datetime, body: Mapping[str, object]) -> None:
         await self.life.crossing(self.journal.note(kind, at, body))
+
+    async def notes(self, kind: str | None = None) -> Sequence[Noted]:
+        self.life.looking()
+        return await self.journal.notes(kind)
 
     async def entry(self, client_order_id: str) -> JournalEntry | None:
         self.life.looking()

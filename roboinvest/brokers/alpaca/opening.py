@@ -17,14 +17,14 @@ from roboinvest.brokers.alpaca.hands import AlpacaHands
 from roboinvest.brokers.alpaca.stream import AlpacaTradeStream, TradeUpdate
 from roboinvest.brokers.alpaca.venue import alpaca_venue
 from roboinvest.brokers.desk.desk import OrderDesk
-from roboinvest.brokers.desk.parts import MayAct
+from roboinvest.brokers.desk.parts import DeskPolicy, MayAct
 from roboinvest.brokers.desk.reconciler import Reconciler
 from roboinvest.brokers.desk.standing import Alarms, OnState
 from roboinvest.brokers.emergency import EmergencyDesk
 from roboinvest.brokers.notebook import HaltNotebook, fold_halt_log
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.core.errors import BadSettings, TryLater
-from roboinvest.core.ports import Clock
+from roboinvest.core.ports import Broker, Clock
 from roboinvest.runtime.configuration.secrets import Secrets
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.halt import Halt
@@ -34,6 +34,7 @@ from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
 from roboinvest.runtime.supervision.service import Child, Restart
 
 DESK_DOCUMENT: Final = "order_desk"
+NOTHING_TOLD: Final = '{"cursor":0,"told":[]}'
 STREAM_ALARM: Final = "stream"
 
 
@@ -43,6 +44,7 @@ class DeskOffice:
 
     instance: str  # of our client order ids
     limits: Callable[[], str]  # in force, as canonical JSON
+    may_short: bool  # whether a sale may open a short position
     may_act: MayAct
     on_state: OnState
     alarms: Alarms
@@ -98,6 +100,7 @@ def open_alpaca(
         may_act=office.may_act,
         on_state=office.on_state,
         alarms=office.alarms,
+        policy=DeskPolicy(may_short=office.may_short),
     )
     stream = _stream(access, desk, office, clock=clock, rng=rng, in_flight=in_flight)
 
@@ -109,9 +112,13 @@ def open_alpaca(
         found = await desk.reconcile()
         return None if found.agrees else found.reason
 
+    def fresh() -> Broker:
+        desk.restore(NOTHING_TOLD)  # what a tick heard that was not committed is told again
+        return desk
+
     return OpenedBroker(
         document=DESK_DOCUMENT,
-        broker=lambda: desk,
+        broker=fresh,
         children=(
             Child(service=Reconciler(desk), essential=True),
             Child(service=stream, restart=Restart.PERMANENT),

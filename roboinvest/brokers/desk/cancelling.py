@@ -19,6 +19,7 @@ from roboinvest.core.errors import TryLater
 from roboinvest.core.journal import JournalState
 from roboinvest.core.orders import Order
 
+NOTE: Final = "cancel"
 _FIRST_PAUSE_S: Final = 0.1
 
 
@@ -35,6 +36,20 @@ class Cancelling:
         self._sender = sender
         self._pull = pull
 
+    async def begin(self) -> None:
+        """Read back from the journal which orders that are still open were to be ended.
+
+        Raises:
+            TryLater: the journal cannot be read.
+        """
+        parts = self._parts
+        for note in await parts.journal.notes(NOTE):
+            our_id = str(note.body["client_order_id"])
+            family = parts.book.family_of(our_id)
+            if family is None or (family.entry.is_settled and our_id not in parts.book.families):
+                continue  # it has ended, or is a leg, whose own order the house cancels again
+            parts.unwanted.add(family.entry.intent.client_order_id)
+
     async def cancel(self, our_id: str, at: datetime, note: str) -> tuple[Order, ...]:
         """Return the orders that changed by the end of the wait.
 
@@ -46,7 +61,7 @@ class Cancelling:
         if family is None or order is None or not order.is_open:
             return ()
         before = parts.book.family_orders(family)
-        await parts.journal.note("cancel", at, {"client_order_id": our_id, "why": note})
+        await parts.journal.note(NOTE, at, {"client_order_id": our_id, "why": note})
         if not family.entry.is_settled:
             await self._unsend(family)
         elif family.current(our_id) is not None:
@@ -64,7 +79,7 @@ class Cancelling:
         parts = self._parts
         for name in tuple(parts.unwanted):
             family = parts.book.families.get(name)
-            if family is None or family.entry.is_settled:
+            if family is None or (family.entry.is_settled and family.current(name) is not None):
                 parts.unwanted.discard(name)
             order = parts.book.order(name)
             if family is not None and family.entry.is_settled and order and order.is_open:

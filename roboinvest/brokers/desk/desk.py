@@ -21,12 +21,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from roboinvest.brokers.desk.cancelling import Cancelling
 from roboinvest.brokers.desk.lookups import LookUps
-from roboinvest.brokers.desk.order_book import OrderBook, entry_id
+from roboinvest.brokers.desk.order_book import OrderBook, entry_id, is_split
 from roboinvest.brokers.desk.parts import JOURNAL_DOUBT, DeskParts, DeskPolicy, MayAct
 from roboinvest.brokers.desk.reconciling import Reconciliation, Reconciling
 from roboinvest.brokers.desk.reports import ReportIntake
 from roboinvest.brokers.desk.sending import Sender
+from roboinvest.brokers.desk.splits import Splits
 from roboinvest.brokers.desk.standing import Alarms, OnState, Standing
+from roboinvest.brokers.paper_book import DUST
 from roboinvest.core.errors import BadInput, TryLater
 from roboinvest.core.events import TradingState
 from roboinvest.core.fills import slippage_bps
@@ -37,6 +39,7 @@ from roboinvest.core.ports import Clock, OrderJournal, Venue
 from roboinvest.core.venue import Execution, VenueOrder
 
 ZERO: Final = Decimal(0)
+_PRICE_STEP: Final = Decimal("0.000001")  # USD per share, of a price on another scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,8 @@ class OrderDesk:
         self._sender = Sender(self._parts, limits)
         self._intake = ReportIntake(self._parts, self._sender)
         self._lookups = LookUps(self._parts, self._sender)
-        self._reconciling = Reconciling(self._parts, self._lookups, self._intake)
+        self._splits = Splits(self._parts)
+        self._reconciling = Reconciling(self._parts, self._lookups, self._intake, self._splits)
         self._cancelling = Cancelling(self._parts, self._sender, self._reconciling.pull)
         self._woken = asyncio.Event()
         self._cursor = 0
@@ -86,12 +90,19 @@ class OrderDesk:
 
     # What the house calls
 
-    async def settle(self, update: MarketUpdate) -> Settlement:  # noqa: ARG002 the port's
-        """Return the executions and the changes of orders that no committed tick knows yet."""
+    async def settle(self, update: MarketUpdate) -> Settlement:
+        """Return the executions and the changes of orders that no committed tick knows yet.
+
+        Splits among the update's actions go into our books and are no executions to tell of.
+
+        Raises:
+            TryLater: the journal cannot be read or written.
+        """
         book = self._parts.book
+        await self._splits.learn(update.actions)
         booked = await self._parts.journal.booked(self._cursor)
         book.take_booked(booked)
-        executed = {entry_id(b.owner) for b in booked if b.owner is not None}
+        executed = {entry_id(b.owner) for b in booked if b.owner and not is_split(b.execution)}
         await self._close_over(but=executed)
         for name in sorted(executed):
             await self._recall(name)
@@ -177,6 +188,7 @@ class OrderDesk:
             TryLater: the journal cannot be read.
         """
         await self._reconciling.begin()
+        await self._cancelling.begin()
 
     async def reconcile(self) -> Reconciliation:
         """Compare orders, executions and positions with the broker's, once; never raises."""
@@ -267,11 +279,18 @@ class OrderDesk:
         return replace(before, updated_at=order.updated_at, note=order.note) != order
 
     def _fill(self, booked: BookedExecution) -> Fill | None:
-        """Return an execution of ours as the house knows fills; None where it is not ours."""
-        execution = booked.execution
-        order = None if booked.owner is None else self._parts.book.order(booked.owner)
-        if order is None:
+        """Return an execution of ours as the house knows fills; None where it is not ours.
+
+        One from before a split that the house has heard of is told in today's shares.
+        """
+        execution, book = booked.execution, self._parts.book
+        order = None if booked.owner is None else book.order(booked.owner)
+        if order is None or is_split(execution):
             return None
+        scale = book.scale(execution.symbol, execution.at)
+        qty, price = execution.qty, execution.price
+        if scale != 1:
+            qty, price = (qty * scale).quantize(DUST), (price / scale).quantize(_PRICE_STEP)
         return Fill(
             execution_id=execution.execution_id,
             client_order_id=order.client_order_id,
@@ -279,8 +298,8 @@ class OrderDesk:
             revision_id=order.revision_id,
             symbol=order.symbol,
             leg=order.leg,
-            qty=execution.side.sign * execution.qty,
-            price=execution.price,
+            qty=execution.side.sign * qty,
+            price=price,
             commission=ZERO,
             slippage_bps=slippage_bps(execution.side, execution.price, order.mark),
             filled_at=execution.at,

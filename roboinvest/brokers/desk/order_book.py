@@ -18,9 +18,10 @@ from roboinvest.brokers.paper_book import DUST, STOP_SUFFIX, TARGET_SUFFIX
 from roboinvest.brokers.paper_checks import booked_orders
 from roboinvest.core.journal import BookedExecution, JournalEntry, JournalState
 from roboinvest.core.orders import Order, OrderState, OrderType
-from roboinvest.core.venue import ORDER_STATES, VenueOrder, VenueStatus
+from roboinvest.core.venue import ORDER_STATES, Execution, VenueOrder, VenueStatus
 
 ZERO: Final = Decimal(0)
+SPLIT: Final = "split-"  # begins the ids of executions that no order had, see `desk.splits`
 ENDED: Final = frozenset(
     {
         VenueStatus.FILLED,
@@ -42,6 +43,11 @@ _BY_JOURNAL: Final = {
 def entry_id(our_id: str) -> str:
     """Return the intent that an order of ours belongs to: itself, or the entry of a leg."""
     return our_id.removesuffix(STOP_SUFFIX).removesuffix(TARGET_SUFFIX)
+
+
+def is_split(execution: Execution) -> bool:
+    """Return whether an execution only puts the books on the scale of a split."""
+    return execution.execution_id.startswith(SPLIT)
 
 
 def leg_id(entry: str, kind: OrderType | None) -> str | None:
@@ -108,6 +114,11 @@ class OrderBook:
         self.others: dict[str, Decimal] = {}
         self.taken: set[str] = set()  # ids of the executions that the journal has
         self.last_execution_at: datetime | None = None
+        self.trades: dict[str, list[BookedExecution]] = {}  # by symbol, splits included
+        self.splits: dict[tuple[str, datetime], Decimal] = {}  # (symbol, ex-date) -> ratio
+        self.reported: dict[str, Decimal] = {}  # what the broker said it holds, the last time
+        self.gaps: dict[str, Decimal] = {}  # how far that was from `expected`
+        self.certain: set[str] = set()  # symbols whose gap is no race between two reports
         self._executed: dict[str, dict[str, Decimal]] = {}  # our id, venue id -> shares
 
     def put(self, entry: JournalEntry) -> Family:
@@ -145,6 +156,12 @@ class OrderBook:
             signed = execution.qty * execution.side.sign
             held = self.others if booked.owner is None else self.ours
             held[execution.symbol] = held.get(execution.symbol, ZERO) + signed
+            self.trades.setdefault(execution.symbol, []).append(booked)
+            if is_split(execution):
+                if execution.symbol in self.gaps:  # the last report had the new shares already
+                    self.gaps[execution.symbol] -= signed
+                self.certain.discard(execution.symbol)
+                continue
             if booked.owner is not None:
                 by_venue = self._executed.setdefault(booked.owner, {})
                 filled = by_venue.get(execution.venue_id, ZERO) + execution.qty
@@ -163,21 +180,26 @@ class OrderBook:
         if family is None or draft is None:
             return None
         filled, report = self.filled(our_id), family.current(our_id)
-        qty = draft.qty
-        if report is not None and report.replaces is not None and report.qty > 0:
-            qty = report.qty
+        # A person may have replaced it, and a broker changes what rests across a split.
+        theirs = report if report is not None and report.qty > 0 else None
+        qty = draft.qty if theirs is None else theirs.qty
+        changed = qty != draft.qty
         state = self._state(family, our_id, filled, qty)
         ended = family.entry.state in (JournalState.REJECTED, JournalState.EXPIRED)
         told = report.reason if report is not None else family.entry.reason if ended else ""
         levels = report is not None and report.replaces is not None
+        limit, stop = draft.limit_price, draft.stop_price
+        if report is not None and (levels or changed):
+            limit = report.limit_price if levels else report.limit_price or limit
+            stop = report.stop_price if levels else report.stop_price or stop
         return replace(
             draft,
             state=state,
             qty=qty,
             filled_qty=filled,
             updated_at=(report and report.updated_at) or family.entry.updated_at,
-            limit_price=report.limit_price if levels and report else draft.limit_price,
-            stop_price=report.stop_price if levels and report else draft.stop_price,
+            limit_price=limit,
+            stop_price=stop,
             note=told,
         )
 
@@ -221,10 +243,41 @@ class OrderBook:
         """Return our own signed shares."""
         return self.ours.get(symbol, ZERO)
 
+    def at_broker(self, symbol: str) -> Decimal:
+        """Return the signed shares that the broker has, whoever bought them.
+
+        That is our fold, less what the last position report is certainly short of.
+        """
+        gap, fold = self.gaps.get(symbol, ZERO), self.total(symbol)
+        known = symbol in self.certain or self.is_fraction(symbol)
+        return fold + gap if known else fold
+
+    def is_fraction(self, symbol: str) -> bool:
+        """Return whether the last gap is what a split leaves where a broker pays for fractions.
+
+        The broker then holds a whole number of shares, less than one away from our fold.
+        """
+        gap, held = self.gaps.get(symbol, ZERO), self.reported.get(symbol, ZERO)
+        was_split = any(split == symbol for split, _ in self.splits)
+        has_fraction = held == int(held) and (held - gap) != int(held - gap)
+        return was_split and has_fraction and abs(gap) < 1
+
+    def scale(self, symbol: str, at: datetime) -> Decimal:
+        """Return how many of today's shares one share of an earlier instant is."""
+        found = Decimal(1)
+        for (split, ex_date), ratio in self.splits.items():
+            if split == symbol and at < ex_date:
+                found *= ratio
+        return found
+
+    def total(self, symbol: str) -> Decimal:
+        """Return the signed shares of one symbol, ours and everybody else's."""
+        return self.ours.get(symbol, ZERO) + self.others.get(symbol, ZERO)
+
     def expected(self) -> dict[str, Decimal]:
         """Return what the broker should hold by symbol: ours and everybody else's."""
         symbols = {*self.ours, *self.others}
-        return {s: self.ours.get(s, ZERO) + self.others.get(s, ZERO) for s in sorted(symbols)}
+        return {symbol: self.total(symbol) for symbol in sorted(symbols)}
 
     def _state(self, family: Family, our_id: str, filled: Decimal, qty: Decimal) -> OrderState:
         if filled and filled + DUST >= qty:

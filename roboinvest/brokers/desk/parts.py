@@ -41,6 +41,7 @@ class DeskPolicy:
     cancel_wait_s: float = 5.0  # how long `cancel` waits for the broker's word
     fresh_s: float = 5.0  # a reconciliation this young need not be repeated before a tick
     overlap: timedelta = timedelta(hours=1)  # how far a question reaches back behind the last fact
+    may_short: bool = False  # whether a sale may exceed the shares that the account holds
     adopt_after_s: float = 120.0  # an execution of an order nobody reports is somebody else's
 
 
@@ -108,6 +109,16 @@ class DeskParts:
             moved = known
         self.book.put(moved)
         return moved
+
+    async def prove_journal(self) -> None:
+        """Lift the doubt in the journal, if there is one, by writing to it.
+
+        Raises:
+            TryLater: the journal cannot be written.
+        """
+        if self.standing.doubts(JOURNAL_DOUBT):
+            await self.journal.note("journal_works_again", self.clock.now(), {})
+            self.standing.trust(JOURNAL_DOUBT, "the order journal can be written again")
 
     async def link(self, venue_id: str, our_id: str) -> None:
         """Note that a broker's order is ours; nothing is written where that is known."""

@@ -17,8 +17,9 @@ from typing import Final
 
 from roboinvest.brokers.desk.lookups import LookUps
 from roboinvest.brokers.desk.opening import OpeningBalances
-from roboinvest.brokers.desk.parts import JOURNAL_DOUBT, DeskParts
+from roboinvest.brokers.desk.parts import DeskParts
 from roboinvest.brokers.desk.reports import ReportIntake, executions_since, orders_since
+from roboinvest.brokers.desk.splits import Splits
 from roboinvest.brokers.paper_book import DUST
 from roboinvest.core.errors import TryLater
 from roboinvest.core.journal import JournalState
@@ -54,8 +55,11 @@ class _Suspect:
 class Reconciling:
     """Compares, and remembers what it suspects."""
 
-    def __init__(self, parts: DeskParts, lookups: LookUps, intake: ReportIntake) -> None:
+    def __init__(
+        self, parts: DeskParts, lookups: LookUps, intake: ReportIntake, splits: Splits
+    ) -> None:
         self._parts = parts
+        self._splits = splits
         self._lookups = lookups
         self._intake = intake
         self._opening = OpeningBalances(parts)
@@ -79,6 +83,7 @@ class Reconciling:
         for entry in await parts.journal.entries(_LIVE):
             parts.book.put(entry)
         parts.book.take_booked(booked)
+        await self._splits.begin()
         await self._opening.begin(booked)
         self._lookups.begin()
         self._intake.begin()
@@ -133,21 +138,25 @@ class Reconciling:
             if not await self._opening.take(executions, positions):
                 return self._open_question("what was held before the first start is being read")
         booked = await self._intake.take_executions(executions)
+        await self._splits.apply()
         positions = await parts.asked(parts.venue.positions(), "positions")
         parts.standing.trust(REPORTS_DOUBT, "the broker's reports are read again")
-        parts.standing.trust(JOURNAL_DOUBT, "the order journal can be written again")
+        await parts.prove_journal()
         return self._judge(self._differences(positions), booked)
 
     def _differences(self, positions: Sequence[VenuePosition]) -> dict[str, Decimal]:
         theirs: dict[str, Decimal] = {}
         for position in positions:
             theirs[position.symbol] = theirs.get(position.symbol, Decimal(0)) + position.qty
-        ours = self._parts.book.expected()
+        book = self._parts.book
+        ours = book.expected()
         gaps = {
             symbol: theirs.get(symbol, Decimal(0)) - ours.get(symbol, Decimal(0))
             for symbol in sorted({*theirs, *ours})
         }
-        return {symbol: gap for symbol, gap in gaps.items() if abs(gap) > DUST}
+        book.reported = theirs
+        book.gaps = {symbol: gap for symbol, gap in gaps.items() if abs(gap) > DUST}
+        return {symbol: gap for symbol, gap in book.gaps.items() if not book.is_fraction(symbol)}
 
     def _judge(self, gaps: dict[str, Decimal], booked: int) -> Reconciliation:
         now = self._parts.clock.monotonic()
@@ -163,6 +172,7 @@ class Reconciling:
             for symbol, suspect in self._suspects.items()
             if suspect.sightings >= _SIGHTINGS and now - suspect.since >= self._patience_s(symbol)
         }
+        self._parts.book.certain = set(certain)
         if certain:
             self._believe(certain)
         elif not gaps:

@@ -107,8 +107,9 @@ class ReportIntake:
         family = parts.book.families.get(name) or await self._recalled(name)
         if family is None:
             reason = f"the broker has {name}, which the order journal does not know"
-            parts.standing.doubt(f"order.{name}", reason, alarm=True)
+            parts.standing.doubt(f"unknown.{name}", reason, alarm=True)
             return False
+        parts.standing.trust(f"unknown.{name}", f"the order journal knows {name}")
         if family.entry.state is JournalState.CLOSED:
             self._closed.add(name)
             parts.book.forget(family)

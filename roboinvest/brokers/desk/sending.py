@@ -7,6 +7,7 @@ of the first request is a refusal: after a second one, "no" may mean that the fi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -18,10 +19,11 @@ from roboinvest.brokers.paper_checks import check_form
 from roboinvest.core.errors import BadInput, OrderRejected, Refused, TryLater
 from roboinvest.core.events import TradingState
 from roboinvest.core.journal import JournalEntry, JournalState
-from roboinvest.core.orders import Leg, OrderIntent
+from roboinvest.core.orders import Leg, OrderIntent, Side
 from roboinvest.core.venue import Outcome, OutcomeKind, VenueOrder
 
 ZERO: Final = Decimal(0)
+LIMITED: Final = "limited"  # notes
 CLOSING: Final = frozenset({Leg.EXIT, Leg.FLATTEN, Leg.STOP, Leg.TARGET})
 _ADDING_ALLOWED: Final = frozenset({TradingState.READY})
 _CLOSING_ALLOWED: Final = frozenset({TradingState.READY, TradingState.DEGRADED})
@@ -44,6 +46,7 @@ class Sender:
         parts = self._parts
         check_form(intent, min(at, intent.valid_until))  # whether it came too late is seen below
         async with parts.lock:
+            intent = await self._limited(intent, at)
             entry = await self._recorded(intent, at)
             family = parts.book.put(entry)
             if entry.state is JournalState.INTENT:
@@ -102,7 +105,7 @@ class Sender:
         head, legs = heads_and_legs(name, reports)
         if head is None:
             return entry
-        stranger = _difference(entry.intent, head)
+        stranger = _difference(entry, head)
         if stranger is not None:
             reason = f"the broker has another order under {name}: {stranger}"
             parts.standing.doubt(f"order.{name}", reason, alarm=True)
@@ -123,6 +126,27 @@ class Sender:
             if our_leg is not None:
                 parts.book.take_report(our_leg, leg)
         return entry
+
+    async def _limited(self, intent: OrderIntent, at: datetime) -> OrderIntent:
+        """Return a sale that closes as far as the broker has the shares; the lock is held.
+
+        Somebody may have sold ours by hand. The second time it is what it was the first time.
+        """
+        parts = self._parts
+        if intent.leg not in CLOSING:
+            return intent
+        known = await parts.journal.entry(intent.client_order_id)
+        if known is not None:
+            body = _limit(intent, known.intent.qty)
+            limited = any(dict(n.body) == body for n in await parts.journal.notes(LIMITED))
+            return replace(intent, qty=known.intent.qty) if limited else intent
+        free = self._sellable(intent)
+        if free is None or free <= DUST or intent.qty - free <= DUST:
+            return intent
+        if self._beyond_ours(intent) is not None:
+            return intent  # refused, whatever the broker holds
+        await parts.journal.note(LIMITED, at, _limit(intent, free))
+        return replace(intent, qty=free)
 
     async def _recorded(self, intent: OrderIntent, at: datetime) -> JournalEntry:
         parts = self._parts
@@ -167,6 +191,24 @@ class Sender:
 
     def _not_closable(self, intent: OrderIntent) -> str | None:
         """What closes a position must not open one, together with all that closes it already."""
+        beyond, free = self._beyond_ours(intent), self._sellable(intent)
+        if beyond is not None or free is None or intent.qty - free <= DUST:
+            return beyond
+        return (
+            f"{intent.leg} to sell {intent.qty} shares: the broker holds "
+            f"{self._parts.book.at_broker(intent.symbol)}, of which {free} are free to be sold; "
+            "shares were sold by hand, or are missing: compare with the broker"
+        )
+
+    def _sellable(self, intent: OrderIntent) -> Decimal | None:
+        """Return the shares that the broker still has for a sale; None where nothing limits it."""
+        if intent.side is not Side.SELL or self._parts.policy.may_short:
+            return None
+        book = self._parts.book
+        there = max(book.at_broker(intent.symbol), ZERO)
+        return max(there - _closing(book, intent), ZERO)
+
+    def _beyond_ours(self, intent: OrderIntent) -> str | None:
         book = self._parts.book
         held = max(book.held(intent.symbol) * -intent.side.sign, ZERO)
         closing = _closing(book, intent)
@@ -176,6 +218,12 @@ class Sender:
                 f"orders may close {closing} of them; cancel those, or wait for their end"
             )
         return None
+
+
+def _limit(intent: OrderIntent, qty: Decimal) -> dict[str, str]:
+    """Return the note of a sale that is sent with fewer shares than were asked for."""
+    name, asked = intent.client_order_id, f"{intent.qty.normalize():f}"
+    return {"client_order_id": name, "asked": asked, "limit": f"{qty.normalize():f}"}
 
 
 def _closing(book: OrderBook, intent: OrderIntent) -> Decimal:
@@ -190,13 +238,23 @@ def _closing(book: OrderBook, intent: OrderIntent) -> Decimal:
             total += sum((o.remaining for o in orders if o.side is intent.side), ZERO)
             continue
         legs = [order.remaining for order in orders if order.parent_id is not None]
-        total += min(max(legs, default=ZERO), book.filled(name))  # one leg fills, or the other
+        # One leg fills, or the other; across a split they may have grown beyond what was filled.
+        grown = max(book.scale(entry.symbol, family.entry.created_at), Decimal(1))
+        total += min(max(legs, default=ZERO), book.filled(name) * grown)
     return total
 
 
-def _difference(intent: OrderIntent, report: VenueOrder) -> str | None:
-    """Return in which way a broker's order is not the intent; None where it is."""
-    replaced = report.replaced_by is not None or report.replaces is not None
+def _difference(entry: JournalEntry, report: VenueOrder) -> str | None:
+    """Return in which way a broker's order is not the intent; None where it is.
+
+    The quantity of one that was taken over before is the broker's: a split changes it.
+    """
+    intent = entry.intent
+    replaced = (
+        entry.venue_id == report.venue_id
+        or report.replaced_by is not None
+        or report.replaces is not None
+    )
     same_qty = replaced or not report.qty or report.qty == intent.qty
     if (report.symbol, report.side) == (intent.symbol, intent.side) and same_qty:
         return None

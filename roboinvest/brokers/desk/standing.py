@@ -49,6 +49,10 @@ class Standing:
             return TradingState.DEGRADED, "; ".join(self._doubts.values())
         return TradingState.READY, "orders and positions agree with the broker"
 
+    def doubts(self, name: str) -> bool:
+        """Return whether a doubt of this name stands."""
+        return name in self._doubts
+
     def close(self) -> None:
         """Put the barrier down: a start, or a restart."""
         self._is_open = False

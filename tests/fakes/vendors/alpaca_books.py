@@ -11,7 +11,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from tests.fakes.vendors.alpaca_bodies import (
     Body,
@@ -197,6 +197,30 @@ class Books:
         self._hold(order.symbol, order.sign * qty, price)
         self._say("fill" if is_done else "partial_fill", order, trade)
         return trade
+
+    def split(self, symbol: str, ratio: Decimal) -> None:
+        """Put shares and prices on a new scale, overnight and unsaid; a fraction becomes cash.
+
+        Orders that rest are changed in place, as far as whole shares go.
+        """
+        state = self.state
+        price = state.prices[symbol] = state.prices[symbol] / ratio
+        for order in self.open_orders(symbol):
+            if order.qty is not None:
+                order.qty = (order.qty * ratio).to_integral_value(ROUND_DOWN)
+            for level in ("limit_price", "stop_price"):
+                old = getattr(order, level)
+                if old is not None:
+                    setattr(order, level, (old / ratio).quantize(Decimal("0.01")))
+            order.updated_at = self.now()
+        holding = state.holdings.pop(symbol, None)
+        if holding is not None:
+            new = holding.qty * ratio
+            whole = new.to_integral_value(ROUND_DOWN)
+            state.cash += (new - whole) * price
+            if whole:
+                average = holding.avg_price / ratio
+                state.holdings[symbol] = Holding(symbol=symbol, qty=whole, avg_price=average)
 
     def _hold(self, symbol: str, qty: Decimal, price: Decimal) -> None:
         before = self.state.holdings.get(symbol)

@@ -187,6 +187,10 @@ class AlpacaServer:
         """Close the market; day orders expire."""
         self._do(self._exchange.close_market)
 
+    def split(self, symbol: str, ratio: Figure) -> None:
+        """Split a symbol overnight: new shares for one old share; no execution tells of it."""
+        self._do(self._books.split, symbol, Decimal(ratio))
+
     def set_clock(self, offset_s: float) -> None:
         """Let the server's clock differ from the given one by so much."""
         self._offset = timedelta(seconds=offset_s)
@@ -364,7 +368,7 @@ class AlpacaServer:
 
 CONTROLS: Final = frozenset(
     {"set_price", "open_market", "close_market", "set_clock", "fill", "reject", "settle"}
-    | {"person_trades", "behave", "set_account", "asset", "stream", "disconnect_streams"}
+    | {"split", "person_trades", "behave", "set_account", "asset", "stream", "disconnect_streams"}
     | {"add_fault", "clear_faults", "requests", "updates", "listeners", "stream_connections"}
     | {"orders", "orders_for", "booked_count", "executions", "positions", "cash"}
 )
