@@ -17,7 +17,12 @@ from roboinvest.app.trading_floor import START_WITHIN_S, TradingFloor
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
 from roboinvest.core.errors import TryLater
-from roboinvest.core.events import AlertRaised, AlertResolved, TradingStateChanged
+from roboinvest.core.events import (
+    AlertRaised,
+    AlertResolved,
+    TradingState,
+    TradingStateChanged,
+)
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.ports import Clock, LanguageModel
 from roboinvest.runtime.alerts import DOCUMENT as ALERTS
@@ -220,8 +225,17 @@ class House:
             publish=self._bus.publish,
             limits=restart_limits(self._settings),
             stop_grace_s=self._settings.supervisor.stop_grace_s,
-            on_stopping=forced.arm,
+            on_stopping=lambda: self._begin_to_stop(forced),
         )
+
+    def _begin_to_stop(self, forced: ForcedExit) -> None:
+        """Let nothing more leave: services are stopped one by one, and trading is not the first.
+
+        The paper books know nothing of requests: there a tick under way ends as it would have.
+        """
+        if self.floor.opened().halts_itself:
+            self._gate.hear("stop", TradingState.RECONCILING, "the daemon is stopping")
+        forced.arm()
 
     def _guards(self, store: Store, reports: HouseReports) -> tuple[Child, ...]:
         """Return what a person holds the house by: its pulse, its kill switch, its control port."""

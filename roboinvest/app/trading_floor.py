@@ -257,8 +257,13 @@ class TradingFloor:
                 return account
 
     def _hear_mandate(self) -> None:
-        """Say at the gate what an owner's missing word means for real money."""
+        """Say at the gate what an owner's missing word means for real money.
+
+        Elsewhere risk says it, by market time: a replay decides nothing by today's date.
+        """
         limits, now = self.limits, self._clock.now()
+        if not limits.live:
+            return
         found = standing(limits.mandate, limits.live, now)
         state = TradingState.READY if found.entries_allowed else TradingState.DEGRADED
         self._gate.hear("mandate", state, found.reason)

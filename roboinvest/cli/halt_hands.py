@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from roboinvest.runtime.halt_guard import HaltResult, HaltResults
 
 CONFIRM_S: Final = 1.3  # from the halt on, for a sign that the daemon acts
-FINISH_S: Final = 20.0  # for the daemon to be done
+SILENCE_S: Final = 12.0  # between two signs that it goes on
+FINISH_S: Final = 15.0  # from the halt on, for the daemon to be done while somebody waits
 LOOK_S: Final = 0.05
 TRIES: Final = 3  # of a command that acts by itself
 AGAIN_S: Final = 1.0  # between two of them
@@ -59,15 +60,18 @@ def carry_out(
     folder = DataFolder(settings.data_dir)
     results = HaltResults(folder.halt_results)
     if daemon_runs:
-        last = _watch(lambda: results.of(key_of(halt)), tell, halted_s)
-        if last is not None:
-            return last.is_clean
+        clean = _watch(lambda: results.of(key_of(halt)), tell, halted_s)
+        if clean is not None:
+            return clean
         tell("the daemon does not act; this command does")
     return _act(settings, folder, results, halt, tell, all_positions=all_positions)
 
 
-def _watch(lines: Callable[[], list[HaltResult]], tell: Tell, halted_s: float) -> HaltResult | None:
-    """Tell what the daemon does; return its last line, or None if it does nothing or stops."""
+def _watch(lines: Callable[[], list[HaltResult]], tell: Tell, halted_s: float) -> bool | None:
+    """Tell what the daemon does; return whether it is clean, or None if it does nothing or stops.
+
+    A daemon whose broker is away tries for ever; a person is not kept waiting for that.
+    """
     shown, pause = 0, threading.Event()
     heard = halted_s
     while True:
@@ -75,12 +79,14 @@ def _watch(lines: Callable[[], list[HaltResult]], tell: Tell, halted_s: float) -
         for line in found[shown:]:
             tell(line.text)
             heard = time.monotonic()
-            if line.is_last:
-                return line
-        shown = len(found)
-        patience = FINISH_S if shown else CONFIRM_S
-        if time.monotonic() - heard > patience:
+            if line.is_last and line.is_clean:
+                return True
+        shown, now = len(found), time.monotonic()
+        if now - heard > (SILENCE_S if shown else CONFIRM_S):
             return None
+        if now - halted_s > FINISH_S:
+            tell("not all is done; the daemon goes on trying")
+            return False
         pause.wait(LOOK_S)
 
 

@@ -26,7 +26,7 @@ from roboinvest.runtime.halt import Halt, HaltFile, HaltLevel
 
 LOOK_S: Final = 0.2  # s between two looks
 AGAIN_S: Final = 1.0  # s after an attempt that failed; doubled each time
-LONGEST_S: Final = 30.0  # s between two attempts
+LONGEST_S: Final = 10.0  # s between two attempts
 SIGNAL: Final = signal.SIGUSR1
 
 

@@ -20,6 +20,7 @@ from roboinvest.core.orders import (
     HOUSE_AGENT,
     Leg,
     Order,
+    OrderState,
     Settlement,
     Side,
 )
@@ -43,6 +44,7 @@ from roboinvest.core.risk import (
 from roboinvest.trading.locks.book import LockBook
 
 ZERO: Final = Decimal(0)
+_NEVER_BOOKED: Final = frozenset({OrderState.REJECTED, OrderState.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,8 @@ class AccountBook:
         self.figures = figures
         self.locks = locks or LockBook()
         self._open = {order.client_order_id: order for order in orders}
+        self._ahead = dict[str, Order]()  # entries' shares that are filled and no lots yet
+        self._counted = set[str]()  # entries of the day that were counted since the start
         self._stop_of = {
             order.parent_id: order.stop_price
             for order in self._open.values()
@@ -122,6 +126,7 @@ class AccountBook:
         self._lift(self.locks.begin(update.at))
         figures = self.figures
         if figures.session_day != update.session.day:
+            self._counted.clear()
             self.figures = replace(
                 figures,
                 session_day=update.session.day,
@@ -135,19 +140,36 @@ class AccountBook:
     def settle(self, settlement: Settlement) -> tuple[Trade, ...]:
         """Fold what became of our orders; return the round trips that closed."""
         trades = list[Trade]()
+        for order in settlement.orders:  # a tick that was killed left them, and never told us
+            if order.leg is Leg.STOP and order.parent_id:
+                self._stop_of.setdefault(order.parent_id, order.stop_price)
         for fill in settlement.fills:
             trades += self.ledger.apply_fill(fill, self._stop_of.get(fill.client_order_id))
         for flow in settlement.cash_flows:
             self.ledger.add_realised(HOUSE_AGENT, flow.amount)
-        self.track(settlement.orders)
+        self._ahead.clear()  # those fills are lots by now
+        self._take(settlement.orders)
         if trades:
             self._note_exits(trades)
             self.locks.judge(trades, self.figures.day_start_equity)
         return tuple(trades)
 
     def track(self, orders: Iterable[Order]) -> None:
-        """Take over new and changed orders."""
+        """Take over new and changed orders, told between two settlements.
+
+        Shares that they say are filled become lots at the next settlement, and count as still to be
+        bought until then: a limit must not overlook them.
+        """
         for order in orders:
+            before = self._open.get(order.client_order_id)
+            news = order.filled_qty - (before.filled_qty if before else ZERO)
+            if order.leg is Leg.ENTRY and news > 0 and order.client_order_id not in self._ahead:
+                self._ahead[order.client_order_id] = replace(order, qty=news, filled_qty=ZERO)
+            self._take((order,))
+
+    def _take(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            self._count_entry(order)
             if order.is_open:
                 self._open[order.client_order_id] = order
             else:
@@ -155,10 +177,6 @@ class AccountBook:
                 self._stop_of.pop(order.client_order_id, None)
             if order.leg is Leg.STOP and order.parent_id and order.is_open:
                 self._stop_of[order.parent_id] = order.stop_price
-
-    def count_entry(self) -> None:
-        """Count one entry of the day."""
-        self.figures = replace(self.figures, entries_today=self.figures.entries_today + 1)
 
     def value(self, equity: Decimal) -> None:
         """Note the broker's equity after a tick; the peak is what several readings reached."""
@@ -252,7 +270,21 @@ class AccountBook:
                 self.figures = replace(figures, peak_equity=figures.equity, recent_equity=())
 
     def _entries(self) -> Iterable[Order]:
-        return (o for o in self._open.values() if o.leg is Leg.ENTRY)
+        working = (o for o in self._open.values() if o.leg is Leg.ENTRY)
+        return (*working, *self._ahead.values())
+
+    def _count_entry(self, order: Order) -> None:
+        """Count an entry of the day when it is first seen.
+
+        That may be a tick after it was sent: a tick that is killed leaves its orders at the broker,
+        and they are told by the next settlement.
+        """
+        is_known = order.client_order_id in self._open or order.client_order_id in self._counted
+        if order.leg is not Leg.ENTRY or is_known or order.state in _NEVER_BOOKED:
+            return
+        if order.created_at.date() == self.figures.session_day:
+            self._counted.add(order.client_order_id)
+            self.figures = replace(self.figures, entries_today=self.figures.entries_today + 1)
 
     def _note_exits(self, trades: list[Trade]) -> None:
         last_exit = {**self.figures.last_exit, **{t.symbol: t.closed_at for t in trades}}

@@ -93,14 +93,16 @@ class Playbook:
 
     def _learn_from_trades(self, trades: Iterable[Trade]) -> Iterable[Memory]:
         by_order = {m.order_id: m for m in self._open.values() if m.order_id}
+        closing = dict[str, Trade]()  # the last of each entry: one fill in parts closes in parts
         for trade in trades:
-            memory = by_order.get(trade.entry_order_id)
-            if memory is None:
+            if trade.entry_order_id not in by_order:
                 continue
             qty, pnl = self._results.get(trade.entry_order_id, (Decimal(0), Decimal(0)))
             self._results[trade.entry_order_id] = (qty + trade.qty, pnl + trade.pnl)
             if trade.closes_entry:
-                yield self._close_traded(memory, trade)
+                closing[trade.entry_order_id] = trade
+        for order_id, trade in closing.items():
+            yield self._close_traded(by_order[order_id], trade)
 
     def _close_traded(self, memory: Memory, trade: Trade) -> Memory:
         qty, pnl = self._results.pop(trade.entry_order_id)

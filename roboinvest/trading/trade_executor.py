@@ -133,8 +133,7 @@ class TradeExecutorAgent:
             desk.refuse(verdict)
             return
         desk.clamps += verdict.clamps
-        if await self._submit(replace(intent, qty=verdict.qty), desk):
-            self._account.count_entry()
+        await self._submit(replace(intent, qty=verdict.qty), desk)
 
     async def _close(self, symbol: str, desk: _Desk) -> None:
         """Sell what the agent holds at the next open, unless an exit is already on its way.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from roboinvest.core.ledger import Trade
 from roboinvest.core.orders import Action, Leg
 from roboinvest.core.quant.expert import StrategyInputs, SymbolBrief, View
 from roboinvest.core.quant.memories import Memory, OutcomeKind
@@ -80,6 +81,36 @@ def test_a_resolved_setup_is_found_again_and_moves_the_calibration() -> None:
     assert [m.outcome is not None for m in memories] == [True]
     assert cells == (cell,)
     assert playbook.take_changes() == ((), ())
+
+
+def closing(execution: str, pnl: str) -> Trade:
+    return Trade(
+        trade_id=f"{execution}:{execution}",
+        agent_id="house",
+        revision_id="built-in",
+        symbol="SPY",
+        qty=Decimal(10),
+        entry_price=Decimal(100),
+        exit_price=Decimal(100),
+        commission=Decimal(0),
+        pnl=Decimal(pnl),
+        r_multiple=None,
+        opened_at=minute(3),
+        closed_at=minute(4),
+        exit_leg=Leg.STOP,
+        entry_order_id="one",
+        exit_order_id="one-s",
+        closes_entry=True,
+    )
+
+
+def test_an_entry_that_filled_in_parts_and_was_closed_in_parts_is_one_lesson() -> None:
+    playbook = Playbook((), (replace(MEMORY, order_id="one"),), (), rules=FRICTIONLESS)
+    trades = (closing("x1", "-20"), closing("x2", "-40"))  # each part was gone before the next came
+    (done,) = playbook.learn(trades=trades, orders=(), bars=())
+    assert done.outcome is not None
+    assert done.outcome.r_multiple == -1.5
+    assert playbook.learn(trades=(closing("x3", "7"),), orders=(), bars=()) == ()
 
 
 def buys_once(number: int) -> ScriptedModel:

@@ -24,7 +24,7 @@ from roboinvest.brokers.emergency import EmergencyDesk
 from roboinvest.brokers.notebook import HaltNotebook, fold_halt_log
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.core.errors import BadSettings, TryLater
-from roboinvest.core.ports import Broker, Clock
+from roboinvest.core.ports import Broker, Clock, Venue
 from roboinvest.runtime.configuration.secrets import Secrets
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.halt import Halt
@@ -91,17 +91,7 @@ def open_alpaca(
     venue = alpaca_venue(
         access, calls_per_minute=calls_per_minute, clock=clock, rng=rng, in_flight=in_flight
     )
-    desk = OrderDesk(
-        venue,
-        journal,
-        clock,
-        instance=office.instance,
-        limits=office.limits,
-        may_act=office.may_act,
-        on_state=office.on_state,
-        alarms=office.alarms,
-        policy=DeskPolicy(may_short=office.may_short),
-    )
+    desk = _desk(venue, journal, clock, office)
     stream = _stream(access, desk, office, clock=clock, rng=rng, in_flight=in_flight)
 
     async def before_resume() -> str | None:
@@ -128,6 +118,20 @@ def open_alpaca(
         account=venue.account,
         halts_itself=True,
         close=venue.close,
+    )
+
+
+def _desk(venue: Venue, journal: SqliteOrderJournal, clock: Clock, office: DeskOffice) -> OrderDesk:
+    return OrderDesk(
+        venue,
+        journal,
+        clock,
+        instance=office.instance,
+        limits=office.limits,
+        may_act=office.may_act,
+        on_state=office.on_state,
+        alarms=office.alarms,
+        policy=DeskPolicy(may_short=office.may_short),
     )
 
 

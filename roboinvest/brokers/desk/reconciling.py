@@ -140,8 +140,8 @@ class Reconciling:
         booked = await self._intake.take_executions(executions)
         await self._splits.apply()
         positions = await parts.asked(parts.venue.positions(), "positions")
-        parts.standing.trust(REPORTS_DOUBT, "the broker's reports are read again")
         await parts.prove_journal()
+        parts.standing.trust(REPORTS_DOUBT, "the broker's reports are read again")
         return self._judge(self._differences(positions), booked)
 
     def _differences(self, positions: Sequence[VenuePosition]) -> dict[str, Decimal]:

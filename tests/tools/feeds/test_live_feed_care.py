@@ -301,6 +301,7 @@ async def test_the_whole_market_trades_a_few_minutes_of_a_day(
         assert int(newest.closes_at[-1]) == to_ns(at)
         for task in running:
             task.cancel()
+    assert market.close is not None
     market.close()
 
 
