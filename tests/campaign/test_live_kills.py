@@ -88,9 +88,7 @@ class Siege:
         self._chance = random.Random(f"{seed} kills")
         self._order_came = threading.Event()
         vendors.alpaca.before_booking(lambda _body: self._order_came.set())
-        vendors.alpaca.behave(
-            forgets_ids=True, hidden_s=HIDDEN_MARKET_S
-        )  # nobody saves us from a copy
+        vendors.alpaca.behave(forgets_ids=True, hidden_s=HIDDEN_MARKET_S)  # no copy is refused
 
     def daemon(self) -> Daemon:
         return Daemon(
