@@ -94,6 +94,7 @@ class House:
         """
         self._settings, self._options = settings, options
         self._chance = chance or random.Random()  # noqa: S311 no secrets
+        self._stop_asked: str | None = None
         self._watched: dict[str, Callable[[], bool]] = {}
         self._market, self._folder = market, folder
         self._clock, self._in_flight = clock, in_flight
@@ -124,7 +125,19 @@ class House:
         self._watched[trouble] = lives
 
     async def run(self, forced: ForcedExit) -> Outcome:
-        """Run until stopped, or until a replay is done; then take everything down in order."""
+        """Run until stopped, or until a replay is done; then take everything down in order.
+
+        A signal that comes before there is anything to stop is kept until there is.
+        """
+        with stop_signals(self._asked_to_stop, forced):
+            return await self._live(forced)
+
+    def _asked_to_stop(self, reason: str) -> None:
+        self._stop_asked = reason
+        if self._supervisor is not None:
+            self._supervisor.request_stop(reason)
+
+    async def _live(self, forced: ForcedExit) -> Outcome:
         store = await Store.open(
             self._folder.database, in_flight=self._in_flight, clock=self._clock
         )
@@ -136,8 +149,9 @@ class House:
             reports = self._reports(store, board)
             await reports.load()
             self._supervisor = self._tree_of(store, reports, forced)
-            with stop_signals(self._supervisor.request_stop, forced):
-                end = await self._supervisor.run()
+            if self._stop_asked is not None:
+                self._supervisor.request_stop(self._stop_asked)
+            end = await self._supervisor.run()
             return Outcome(
                 exit_code=end.exit_code,
                 reason=end.reason,
