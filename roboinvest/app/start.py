@@ -24,7 +24,7 @@ from roboinvest.runtime.supervision.watchdog import (
     ForcedExit,
 )
 from roboinvest.runtime.telemetry import Telemetry
-from roboinvest.trading.strategy import STRATEGY_TASK
+from roboinvest.trading.strategy_task import STRATEGY_TASK
 from tools.data_fetcher.live_market import live_market
 from tools.markets import Market, open_market
 

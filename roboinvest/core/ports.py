@@ -215,5 +215,10 @@ class OrderJournal(Protocol):
 class LanguageModel(Protocol):
     """Answers declared tasks; which model, or rule, answered is in the reply."""
 
-    async def ask(self, task: Task[InputT, OutputT], inputs: InputT) -> Answer[OutputT]:
-        """Return a typed answer within the task's deadline; it never raises for a bad reply."""
+    async def ask(
+        self, task: Task[InputT, OutputT], inputs: InputT, *, about: str = ""
+    ) -> Answer[OutputT]:
+        """Return a typed answer within the task's deadline; it never raises for a bad reply.
+
+        `about` names the tick or the iteration that asks: what it may spend is counted together.
+        """

@@ -11,7 +11,6 @@ import math
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
 
 from roboinvest.core.orders import (
     HOUSE_AGENT,
@@ -22,26 +21,13 @@ from roboinvest.core.orders import (
     to_tick,
 )
 from roboinvest.core.ports import LanguageModel
-from roboinvest.core.quant.expert import (
-    StrategyInputs,
-    StrategyReply,
-    SymbolBrief,
-    View,
-    advise,
-)
+from roboinvest.core.quant.expert import StrategyInputs, StrategyReply, SymbolBrief, View
 from roboinvest.core.risk import RiskLimits
-from roboinvest.core.tasks import Answer, Task
+from roboinvest.core.tasks import Answer
 from roboinvest.trading.account_book import AccountBook
 from roboinvest.trading.playbook import Playbook
 from roboinvest.trading.state import Strategy, TickInput, TickState, World
-
-STRATEGY_TASK: Final = Task(
-    name="strategy",
-    input_type=StrategyInputs,
-    output_type=StrategyReply,
-    prompt="strategy/decide",
-    rule=advise,
-)
+from roboinvest.trading.strategy_task import STRATEGY_TASK
 
 
 class SimpleOrganicStrategyAgent:
@@ -69,7 +55,7 @@ class SimpleOrganicStrategyAgent:
         tick, world = state["tick"], state["world"]
         briefs = tuple(self._brief(symbol, tick, world) for symbol in world.observations)
         inputs = StrategyInputs(at=tick.at, agent_id=HOUSE_AGENT, briefs=briefs)
-        answer = await self._model.ask(STRATEGY_TASK, inputs)
+        answer = await self._model.ask(STRATEGY_TASK, inputs, about=tick.tick_id)
         views = tuple(map(_sane, answer.output.views))
         decisions = tuple(_decision(view, tick, answer, len(views)) for view in views)
         strategy = Strategy(

@@ -47,7 +47,7 @@ class ScriptedModel:
         self._script = script
         self.asked: list[StrategyInputs] = []
 
-    async def ask(self, task: Task[Any, Any], inputs: Any) -> Answer[Any]:
+    async def ask(self, task: Task[Any, Any], inputs: Any, *, about: str = "") -> Answer[Any]:
         self.asked.append(inputs)
         views = tuple(self._script(inputs, brief) for brief in inputs.briefs)
         output = StrategyReply(views=views)

@@ -8,7 +8,7 @@ import pytest
 
 from roboinvest.core.errors import BadSettings
 from roboinvest.runtime.prompts import MAX_BYTES, PromptFiles, default_folder
-from roboinvest.trading.strategy import STRATEGY_TASK
+from roboinvest.trading.strategy_task import STRATEGY_TASK
 
 
 def folder_with(tmp_path: Path, content: bytes) -> PromptFiles:

@@ -44,7 +44,7 @@ class Asking:
         self.ahead: list[str] = []
         self.held = 0  # ticks at which something was held
 
-    async def ask(self, task: Task[Any, Any], inputs: Any) -> Answer[Any]:
+    async def ask(self, task: Task[Any, Any], inputs: Any, *, about: str = "") -> Answer[Any]:
         assert self.reports is not None
         report, performance = await self.reports.positions(), await self.reports.performance()
         books = books_in(self.town.database)

@@ -63,7 +63,7 @@ class Raising:
         self._model = model
         self._bad = bad
 
-    async def ask(self, task: Task[Any, Any], inputs: Any) -> Answer[Any]:
+    async def ask(self, task: Task[Any, Any], inputs: Any, *, about: str = "") -> Answer[Any]:
         if self._bad.is_now(inputs.at):
             raise ZeroDivisionError("a range of nothing")
         return await self._model.ask(task, inputs)

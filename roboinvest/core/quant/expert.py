@@ -118,7 +118,7 @@ def advise(inputs: StrategyInputs, settings: ExpertSettings = DEFAULT_SETTINGS) 
 def _view(brief: SymbolBrief, agent_id: str, settings: ExpertSettings) -> View:
     seen = brief.observation
     ballot = cast_votes(seen, brief.similar) if seen.warm else _no_votes(seen)
-    confidence = _confidence(brief.cells, agent_id, ballot.conviction)
+    confidence = confidence_of(brief.cells, agent_id, ballot.conviction)
     bracket = None
     if seen.warm and not brief.position_qty:
         bracket = _bracket(seen, settings)
@@ -151,7 +151,8 @@ def _no_votes(seen: Observation) -> Ballot:
     return Ballot(reasons=(reason,), conviction=0.0, unremembered=0.0, untainted=0.0)
 
 
-def _confidence(cells: tuple[CalibrationCell, ...], agent_id: str, conviction: float) -> float:
+def confidence_of(cells: tuple[CalibrationCell, ...], agent_id: str, conviction: float) -> float:
+    """Return the share of wins that an agent had at such a conviction, shrunk to the unknown."""
     bucket = bucket_of(conviction)
     for cell in cells:
         if cell.bucket == bucket and cell.agent_id == agent_id:
