@@ -7,8 +7,8 @@ secrets over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from roboinvest.core.errors import BadSettings
@@ -38,25 +38,36 @@ class Secrets:
     alpaca_api_key: Secret | None = None
     alpaca_secret_key: Secret | None = None
     openai_api_key: Secret | None = None
+    others: Mapping[str, Secret] = field(default_factory=dict)  # by variable, as settings name them
+
+    def named(self, variable: str) -> Secret | None:
+        """Return the key of an environment variable; None where it is not set."""
+        found = self.others.get(variable)
+        return found if found is not None else getattr(self, variable.lower(), None)
 
     def texts(self) -> tuple[str, ...]:
         """Return the texts that must never be logged."""
-        held = (getattr(self, field.name) for field in fields(self))
-        return tuple(secret.reveal() for secret in held if secret is not None)
+        held = [getattr(self, name) for name in _names()]
+        every = (*held, *self.others.values())
+        return tuple(secret.reveal() for secret in every if secret is not None)
 
 
-def load_secrets(environ: Mapping[str, str]) -> Secrets:
-    """Return the keys that are set, as NAME or as NAME_FILE.
+def load_secrets(environ: Mapping[str, str], others: Iterable[str] = ()) -> Secrets:
+    """Return the keys that are set, as NAME or as NAME_FILE; `others` are further variables.
 
     Raises:
         BadSettings: a key is given both ways, or its file cannot be read.
     """
-    found = {}
-    for field in fields(Secrets):
-        text = _secret(field.name.upper(), environ)
-        if text:
-            found[field.name] = Secret(text)
-    return Secrets(**found)
+    known = {name: _secret(name.upper(), environ) for name in _names()}
+    named = {name: _secret(name, environ) for name in others if name.lower() not in known}
+    return Secrets(
+        **{name: Secret(text) for name, text in known.items() if text},
+        others={name: Secret(text) for name, text in named.items() if text},
+    )
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(each.name for each in fields(Secrets) if each.name != "others")
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ from pydantic import (
 from roboinvest.core.market.values import Timeframe
 
 
-def _split(value: object) -> object:
+def split(value: object) -> object:
     """Return a comma-separated text, as the environment has it, as a list."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
@@ -58,7 +58,7 @@ def _on_or_off(value: object) -> object:
 
 _TICKER: Final = re.compile(r"[A-Z][A-Z0-9._/\-]{0,19}")
 Ticker = Annotated[str, AfterValidator(_is_ticker)]
-Tickers = Annotated[tuple[Ticker, ...], BeforeValidator(_split)]
+Tickers = Annotated[tuple[Ticker, ...], BeforeValidator(split)]
 Fraction = Annotated[Decimal, Field(gt=0, le=1)]
 Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Speed = Annotated[
@@ -82,13 +82,6 @@ class BrokerKind(StrEnum):
 
     PAPER = "paper"
     ALPACA = "alpaca"
-
-
-class Provider(StrEnum):
-    """Who answers tasks."""
-
-    RULES = "rules"
-    OPENAI = "openai"
 
 
 class Section(BaseModel):
@@ -221,32 +214,6 @@ class ProtectionSettings(Section):
     """Minutes."""
     low_profit_lock_min: int = Field(default=720, ge=1)
     """Minutes."""
-
-
-class LlmSettings(Section):
-    """Who answers tasks, and what that may cost."""
-
-    provider: Provider = Provider.RULES
-    """The rules need no key and cost nothing."""
-    base_url: str | None = None
-    """Address of an OpenAI-compatible server; None: the provider's own."""
-    model: str | None = None
-    """Name of the model."""
-    day_cap_usd: Usd = Decimal("0.10")
-    """USD a day at the start; results move it between floor and ceiling."""
-    floor_usd: Usd = Decimal("0.02")
-    """USD a day that stay after bad results."""
-    ceiling_usd: Usd = Decimal("1.00")
-    """USD a day that good results cannot pass."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.floor_usd <= self.day_cap_usd <= self.ceiling_usd:
-            raise ValueError(
-                f"floor_usd {self.floor_usd} <= day_cap_usd {self.day_cap_usd} "
-                f"<= ceiling_usd {self.ceiling_usd} does not hold"
-            )
-        return self
 
 
 class MemorySettings(Section):

@@ -8,21 +8,19 @@ or a log.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from roboinvest.runtime.configuration.llm_sections import LlmSettings
 from roboinvest.runtime.configuration.sections import (
     BrokerKind,
     BrokerSettings,
-    LlmSettings,
     LoggingSettings,
     MarketSettings,
     MemorySettings,
     ProtectionSettings,
-    Provider,
     ReplaySettings,
     ReportsSettings,
     RetentionSettings,
@@ -40,10 +38,6 @@ from roboinvest.runtime.configuration.vendor_sections import (
     PolygonSettings,
     TestingSettings,
 )
-
-_NOT_BUILT: Final[Mapping[tuple[str, str], tuple[StrEnum, str]]] = {
-    ("llm", "provider"): (Provider.OPENAI, "rules"),
-}
 
 
 class Settings(Section):
@@ -71,11 +65,6 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        for (section, key), (absent, instead) in _NOT_BUILT.items():
-            if getattr(getattr(self, section), key) is absent:
-                raise ValueError(
-                    f"{section}.{key}: {absent} is not built into this version; use {instead}"
-                )
         real = self.market.source is Source.POLYGON
         if self.broker.kind is BrokerKind.ALPACA and not real:
             raise ValueError(

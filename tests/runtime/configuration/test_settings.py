@@ -118,14 +118,27 @@ def test_a_wrong_value_is_told_with_its_key_its_value_and_its_limit(
     assert words in complaint(environ=environ, overrides=overrides)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "sentence"),
-    [
-        ("llm.provider", "openai", "openai is not built into this version; use rules"),
-    ],
-)
-def test_what_is_not_built_yet_is_refused_at_load(key: str, value: str, sentence: str) -> None:
-    assert complaint(overrides={key: value}).startswith(f"the command line: {key}: {sentence}")
+@pytest.mark.parametrize("cap", ["day_cap_usd", "floor_usd", "month_cap_usd", "call_cap_usd"])
+@pytest.mark.parametrize("usd", ["0", "-1", "nan"])
+def test_a_cap_that_is_no_amount_of_money_is_refused(cap: str, usd: str) -> None:
+    assert complaint(overrides={f"llm.{cap}": usd}).startswith(f"the command line: llm.{cap} is")
+
+
+def test_a_role_may_have_its_own_model_server_and_key(tmp_path: Path) -> None:
+    config = written(
+        tmp_path,
+        '[llm.roles.reader]\nmodel = "small"\nvariable = "OTHER_KEY"\n'
+        '[llm.models."small"]\ninput_usd = 0.1\noutput_usd = 0.2\n',
+    )
+    llm = load_settings(config, {}, {}).llm
+    assert llm.roles["reader"].model == "small"
+    assert llm.variables() == ("OPENAI_API_KEY", "OTHER_KEY")
+    secrets = load_secrets({"OTHER_KEY": "sk-other"}, llm.variables())
+    assert "sk-other" in secrets.texts()
+    held = secrets.named("OTHER_KEY")
+    assert held is not None
+    assert held.reveal() == "sk-other"
+    assert "sk-other" not in repr(secrets)
 
 
 def test_a_real_broker_is_never_sent_orders_for_an_invented_market() -> None:
