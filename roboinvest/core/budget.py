@@ -1,8 +1,9 @@
 """The language-model budget follows the trading result, between a floor and a ceiling.
 
-Good months may think more, bad months think less. The cap moves once a session, at its first tick,
-on the evidence of the trades closed so far; a bad day also cuts that same day's cap. Spending is
-counted elsewhere: this is only the arithmetic of the cap, and every move carries its reason.
+Good months may think more, bad months think less. The cap moves once a session, at its first tick:
+it is halved after a session that lost, and raised after one that gained, if recent trades say that
+this was no accident; a bad day also cuts that same day's cap. Spending is counted elsewhere: this
+is only the arithmetic of the cap, and every move carries its reason.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ class BudgetPolicy:
     start_usd: Decimal = Decimal("0.10")
     floor_usd: Decimal = Decimal("0.02")
     ceiling_usd: Decimal = Decimal("1.00")
-    step_usd: Decimal = Decimal("0.20")  # the most it moves at once
+    step_usd: Decimal = Decimal("0.20")  # the most it rises at once
     gain: Decimal = Decimal("0.003")  # USD of cap for one USD of profit
     min_trades: int = 10  # closed trades before results count
+    halve_loss_usd: Decimal = Decimal(10)  # a session that lost more halves it
+    min_win_rate: float = 0.6  # of recent trades, to rise
+    min_confidence: float = 0.6  # mean of recent entries, to rise
     day_loss_cut_frac: Decimal = Decimal("0.01")  # a day this bad takes its cap to the floor
 
 
@@ -32,6 +36,8 @@ class BudgetFacts:
 
     session_pnl: Decimal  # USD of the session before, realised and open
     closed_trades: int  # since the start
+    win_rate: float | None  # of recent trades; None before the first
+    mean_confidence: float | None  # of recent entries; None before the first
     day_return_frac: Decimal  # today's equity against the day's start, minus one
 
 
@@ -49,11 +55,31 @@ def cap_for_session(cap: Decimal, facts: BudgetFacts, policy: BudgetPolicy) -> C
     if facts.closed_trades < policy.min_trades:
         reason = f"{facts.closed_trades} closed trades, {policy.min_trades} are needed to judge"
         return CapMove(before=cap, after=cap, reason=reason)
-    step = max(min(facts.session_pnl * policy.gain, policy.step_usd), -policy.step_usd)
-    after = _bounded(cap + cents(step), policy)
-    word = "gained" if facts.session_pnl >= 0 else "lost"
-    reason = f"the last session {word} {abs(facts.session_pnl):.2f} USD"
-    return CapMove(before=cap, after=after, reason=reason)
+    pnl = facts.session_pnl
+    if pnl < -policy.halve_loss_usd:
+        reason = f"halved: the last session lost {-pnl:.2f} USD, over {policy.halve_loss_usd}"
+        return CapMove(before=cap, after=_bounded(cents(cap / 2), policy), reason=reason)
+    if pnl <= 0:
+        reason = f"the last session came to {pnl:+.2f} USD, which moves nothing"
+        return CapMove(before=cap, after=cap, reason=reason)
+    doubt = _doubt(facts, policy)
+    if doubt is not None:
+        reason = f"the last session gained {pnl:.2f} USD, but {doubt}"
+        return CapMove(before=cap, after=cap, reason=reason)
+    after = _bounded(cap + min(cents(pnl * policy.gain), policy.step_usd), policy)
+    return CapMove(before=cap, after=after, reason=f"the last session gained {pnl:.2f} USD")
+
+
+def _doubt(facts: BudgetFacts, policy: BudgetPolicy) -> str | None:
+    """Return why a gain proves too little, or None."""
+    for name, found, least in (
+        ("win rate", facts.win_rate, policy.min_win_rate),
+        ("mean confidence", facts.mean_confidence, policy.min_confidence),
+    ):
+        if found is None or found < least:
+            shown = "not known" if found is None else f"{found:.2f}"
+            return f"the recent {name} is {shown}, {least:.2f} are needed"
+    return None
 
 
 def cap_within_session(cap: Decimal, facts: BudgetFacts, policy: BudgetPolicy) -> CapMove:

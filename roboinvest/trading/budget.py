@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final, TypeVar
 
 from roboinvest.core.budget import (
     BudgetFacts,
@@ -15,9 +16,13 @@ from roboinvest.core.budget import (
     cap_for_session,
     cap_within_session,
 )
+from roboinvest.core.orders import Leg
 from roboinvest.core.records import canonical_json
 from roboinvest.trading.account_book import AccountBook
 from roboinvest.trading.state import Budget, TickState
+
+ValueT = TypeVar("ValueT")
+RECENT: Final = 50  # trades and entries that a session's gain is judged by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class BudgetFigures:
     total_usd: Decimal  # since the start
     asks: Mapping[str, int]  # answers since the start, by source
     last_move: CapMove
+    recent_wins: tuple[bool, ...] = ()  # of the last closed trades, oldest first
+    recent_confidence: tuple[float, ...] = ()  # of the last entries
 
     @classmethod
     def starting_with(cls, policy: BudgetPolicy) -> BudgetFigures:
@@ -63,6 +70,8 @@ class BudgetFigures:
                 after=Decimal(move["after"]),
                 reason=move["reason"],
             ),
+            recent_wins=tuple(raw.get("recent_wins", ())),
+            recent_confidence=tuple(raw.get("recent_confidence", ())),
         )
 
 
@@ -89,6 +98,8 @@ class BudgetAgent:
             move = cut
         cost, source = state["strategy"].cost_usd, state["strategy"].source
         self.figures = BudgetFigures(
+            recent_wins=_last(figures.recent_wins, [t.pnl > 0 for t in state["tick"].trades]),
+            recent_confidence=_last(figures.recent_confidence, _entered(state)),
             session_day=day,
             next_cap_usd=base,
             cap_usd=cut.after,
@@ -109,5 +120,21 @@ class BudgetAgent:
         return BudgetFacts(
             session_pnl=figures.last_session_pnl,
             closed_trades=figures.closed_trades,
+            win_rate=_mean(self.figures.recent_wins),
+            mean_confidence=_mean(self.figures.recent_confidence),
             day_return_frac=equity / start - 1 if start else Decimal(0),
         )
+
+
+def _entered(state: TickState) -> list[float]:
+    """Return the confidence of each decision that became an entry."""
+    entries = {i.symbol for i in state["execution"].intents if i.leg is Leg.ENTRY}
+    return [d.confidence for d in state["strategy"].decisions if d.symbol in entries]
+
+
+def _last(before: Sequence[ValueT], came: Sequence[ValueT]) -> tuple[ValueT, ...]:
+    return (*before, *came)[-RECENT:]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
