@@ -188,7 +188,9 @@ class EmergencyDesk:
         outcome = self._hands.cancel(order.venue_id)
         if outcome.kind is OutcomeKind.ACCEPTED:
             tell(f"{_named(order)} cancelled")
-        else:  # the broker's list says whether it has ended, as the second leg of a pair has
+        elif outcome.kind is OutcomeKind.REJECTED:  # as the second leg of a pair whose first ended
+            tell(f"{_named(order)} has ended already ({outcome.text})")
+        else:  # the broker's list says whether it is open
             tell(f"{_named(order)} not cancelled: {outcome.text}")
 
     def _left_of(self, asked: Sequence[VenueOrder]) -> list[VenueOrder]:

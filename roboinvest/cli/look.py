@@ -147,7 +147,7 @@ def trades(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List round trips, newest first."""
+    """List what was closed, newest first; a round trip may close in parts."""
     from roboinvest.runtime.reports.files import read_report
     from roboinvest.runtime.reports.models import Trades
 
@@ -173,7 +173,8 @@ def trades(
         for t in shown
     ]
     columns = ("closed", "symbol", "side", "Shares", "Entry", "Exit", "by", "USD", "R")
-    print_table(f"Trades ({found.total})", columns, rows, empty="No trade is closed yet.")
+    title = f"Closed, part by part ({found.total})"
+    print_table(title, columns, rows, empty="No trade is closed yet.")
 
 
 async def _read_orders(folder: DataFolder, limit: int, *, open_only: bool) -> tuple[Order, ...]:
@@ -249,12 +250,12 @@ def _performance_facts(found: Performance) -> dict[str, Any]:
     if found.win_rate is not None:
         rate = found.win_rate
         interval = f"{rate.low:.0%} to {rate.high:.0%}"
-        facts["trades"] = (
+        facts["round trips"] = (
             f"{found.trades}, {rate.value:.0%} won (95 % interval {interval}), "
             f"expectancy {found.expectancy_usd:+,.2f} USD"
         )
     else:
-        facts["trades"] = "none closed yet"
+        facts["round trips"] = "none closed yet"
     if found.max_drawdown is not None:
         facts["drawdown"] = f"{found.max_drawdown:.2%} at most, by session closes"
     if found.sharpe.value is not None:
