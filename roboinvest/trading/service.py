@@ -17,12 +17,12 @@ from roboinvest.core.ports import Clock, MarketClock
 from roboinvest.core.protections import LockRule
 from roboinvest.core.records import TickCommit
 from roboinvest.runtime.bus import EventBus
+from roboinvest.runtime.standing_alerts import StandingAlerts
 from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.runtime.store import Store
 from roboinvest.runtime.supervision.service import ServiceContext
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.schedule import TickSchedule
-from roboinvest.trading.standing_alerts import StandingAlerts
 from roboinvest.trading.state import TickState
 from roboinvest.trading.tick import TickRunner
 

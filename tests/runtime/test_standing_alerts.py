@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roboinvest.core.events import AlertRaised, AlertResolved, Event
-from roboinvest.trading.standing_alerts import StandingAlerts
+from roboinvest.runtime.standing_alerts import StandingAlerts
 from tests.fakes.clocks import START
 
 

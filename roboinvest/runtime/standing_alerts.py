@@ -12,7 +12,13 @@ class StandingAlerts:
     """The causes of one kind; `prefix` begins the key of each."""
 
     def __init__(
-        self, prefix: str, *, kind: str, over: str, publish: Callable[[Event], None]
+        self,
+        prefix: str,
+        *,
+        kind: str,
+        over: str,
+        publish: Callable[[Event], None],
+        severity: Severity = Severity.HIGH,
     ) -> None:
         """Take what the alerts are of.
 
@@ -21,11 +27,13 @@ class StandingAlerts:
             kind: of alert, as in `AlertRaised`.
             over: how a resolved one reads after the name of its cause.
             publish: hears of them.
+            severity: of each.
         """
         self.prefix = prefix
         self._kind = kind
         self._over = over
         self._publish = publish
+        self._severity = severity
         self._open: set[str] = set()
 
     def resume(self, names: Iterable[str]) -> None:
@@ -39,7 +47,7 @@ class StandingAlerts:
                 AlertRaised(
                     at=at,
                     key=self.prefix + name,
-                    severity=Severity.HIGH,
+                    severity=self._severity,
                     kind=self._kind,
                     message=causes[name],
                 )
