@@ -104,7 +104,7 @@ def observe_alone(line: Line) -> Took:
     with one_core():
         began = Moment.now()
         for series, at, session in line.windows:
-            observe(series, at=at, session=session, sentiment=0.0, news_ids=(), vix=None)
+            observe(series, at=at, session=session, vix=None)
         took, count = began.passed(), len(line.windows)
     return Took(wall_ms=took.wall_ms / count, cpu_ms=took.cpu_ms / count)
 

@@ -43,6 +43,7 @@ from roboinvest.runtime.store import Store
 from roboinvest.trading.books import Books
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.graph import TradingGraph
+from roboinvest.trading.news_desk import NewsDesk
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
 from roboinvest.trading.schedule import TickSchedule
 from roboinvest.trading.strategy import SimpleOrganicStrategyAgent
@@ -138,8 +139,9 @@ def _runner(
     broker, length = PaperBroker(cash, rules), market.timeframe.length
     limits, policy = risk_limits(settings, length), budget_policy(settings)
     books = Books.read(stored, cash=cash, rules=rules, policy=policy, symbols=market.symbols)
+    model = RulesModel(SystemClock())
     strategy = SimpleOrganicStrategyAgent(
-        RulesModel(SystemClock()),
+        model,
         books.account,
         books.playbook,
         limits=limits,
@@ -149,7 +151,8 @@ def _runner(
     executor = TradeExecutorAgent(
         broker, books.account, gate, limits=limits, instance=instance_of(market.stamp)
     )
-    monitor = WorldMonitorAgent(feed, TimedNews(market.news, watch), broker)
+    desk = NewsDesk(TimedNews(market.news, watch), model, books.news, market.symbols)
+    monitor = WorldMonitorAgent(feed, desk, broker)
     graph = TradingGraph(
         monitor=TimedNode("monitor", monitor, watch),
         strategy=TimedNode("strategy", strategy, watch),

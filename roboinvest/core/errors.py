@@ -7,6 +7,7 @@
             FolderInUse     another daemon holds the data folder
             OtherRun        the data folder belongs to a run with other arguments
         BadInput            an argument, a file, a symbol or a range is wrong
+            NotRecorded     a replay asks what was not answered; starting again does not help
         BadSettings         the settings file, the environment or a folder is wrong
         BadReply            a model answered in a form we cannot read
         NeedsApproval       allowed only after a person says so
@@ -43,6 +44,10 @@ class OtherRun(Refused):
 
 class BadInput(RoboInvestError):
     """An argument, or the file, symbol or range it names, is wrong."""
+
+
+class NotRecorded(BadInput):
+    """A replay of answers asks what has no recorded answer; to start again does not help."""
 
 
 class BadSettings(RoboInvestError):

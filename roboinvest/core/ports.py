@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from roboinvest.core.journal import BookedExecution, JournalEntry, JournalState
@@ -210,6 +211,18 @@ class OrderJournal(Protocol):
 
     async def booked(self, after_seq: int = 0) -> tuple[BookedExecution, ...]:
         """Return the executions taken in after one, in the order they were."""
+
+
+class SpendBook(Protocol):
+    """Where it is in force what language models may cost."""
+
+    async def set_day_cap(self, usd: Decimal, reason: str, at: datetime) -> object:
+        """Move the day's cap, below the ceiling that a person set.
+
+        Raises:
+            Refused: it is above the ceiling.
+            TryLater: it could not be written.
+        """
 
 
 class LanguageModel(Protocol):

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -44,6 +45,35 @@ class ReadTool:
     look_up: Callable[[Any], Awaitable[str]]  # from a valid `form` to text
 
 
+class Disguise(Protocol):
+    """Other names, dates, prices and amounts, the same ones throughout a run."""
+
+    @property
+    def key(self) -> str:
+        """Return what tells this disguise from every other."""
+
+    def label(self, symbol: str) -> str:
+        """Return what a symbol is called: "S-01"."""
+
+    def symbol(self, label: str) -> str:
+        """Return the symbol that is called so."""
+
+    def moment(self, at: datetime) -> datetime:
+        """Return an instant (UTC) of another date: same weekday, same exchange clock."""
+
+    def price(self, symbol: str, usd: float) -> float:
+        """Return a price in disguise; every order of two prices stays."""
+
+    def true_price(self, symbol: str, usd: float) -> float:
+        """Return the true price, not rounded, of one in disguise."""
+
+    def shares(self, symbol: str, qty: Decimal) -> Decimal:
+        """Return shares in disguise, signed; none stay none."""
+
+    def usd(self, amount: Decimal) -> Decimal:
+        """Return an amount in disguise: shares times price, each in disguise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(Generic[InputT, OutputT]):
     """A declared question."""
@@ -61,6 +91,8 @@ class Task(Generic[InputT, OutputT]):
     role: str = "strategist"  # which of the configured models is asked
     limits: TaskLimits = TaskLimits()
     tools: tuple[ReadTool, ...] = ()  # the closed list
+    mask: Callable[[InputT, Disguise], InputT] | None = None  # pure; None: not asked in disguise
+    unmask: Callable[[InputT, Any, Disguise], Any] | None = None  # pure; (inputs, form), to true
 
     @property
     def agent(self) -> str:

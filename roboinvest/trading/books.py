@@ -13,12 +13,14 @@ from decimal import Decimal
 from roboinvest.core.budget import BudgetPolicy
 from roboinvest.core.fills import FillRules
 from roboinvest.core.ledger import Ledger
+from roboinvest.core.ports import SpendBook
 from roboinvest.core.protections import ProtectionRules
 from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.trading.account_book import AccountBook, AccountFigures
 from roboinvest.trading.benchmark import Benchmark
 from roboinvest.trading.budget import BudgetAgent, BudgetFigures
 from roboinvest.trading.locks.book import CLEARINGS, DOCUMENT, LockBook
+from roboinvest.trading.news_desk import NewsShelf
 from roboinvest.trading.playbook import Playbook
 
 
@@ -30,6 +32,7 @@ class Books:
     playbook: Playbook
     budget: BudgetAgent
     benchmark: Benchmark
+    news: NewsShelf = field(default_factory=NewsShelf)
     _stored: dict[str, str] = field(default_factory=dict)  # documents as the store has them
 
     @classmethod
@@ -42,6 +45,7 @@ class Books:
         policy: BudgetPolicy,
         symbols: Sequence[str],
         protections: ProtectionRules | None = None,
+        spend: SpendBook | None = None,
     ) -> Books:
         """Return the books as they were committed; new ones begin with `cash` in USD.
 
@@ -71,8 +75,9 @@ class Books:
                 rules=rules,
                 partial_results=documents.get("playbook"),
             ),
-            budget=BudgetAgent(account, spent, policy),
+            budget=BudgetAgent(account, spent, policy, spend),
             benchmark=benchmark,
+            news=NewsShelf.read(documents.get("news")),
             _stored=dict(documents),
         )
 
@@ -85,6 +90,9 @@ class Books:
             "playbook": self.playbook.document(),
             "benchmark": self.benchmark.document(),
         }
+        read = self.news.document()
+        if read is not None:
+            now["news"] = read
         if snapshot is not None:
             now[broker_document] = snapshot
         changed = {name: text for name, text in now.items() if self._stored.get(name) != text}

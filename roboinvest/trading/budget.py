@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -16,7 +16,9 @@ from roboinvest.core.budget import (
     cap_for_session,
     cap_within_session,
 )
+from roboinvest.core.errors import TryLater
 from roboinvest.core.orders import Leg
+from roboinvest.core.ports import SpendBook
 from roboinvest.core.records import canonical_json
 from roboinvest.trading.account_book import AccountBook
 from roboinvest.trading.state import Budget, TickState
@@ -78,9 +80,18 @@ class BudgetFigures:
 class BudgetAgent:
     """Moves the cap at the first tick of a session, and cuts it on a bad day."""
 
-    def __init__(self, account: AccountBook, figures: BudgetFigures, policy: BudgetPolicy) -> None:
+    def __init__(
+        self,
+        account: AccountBook,
+        figures: BudgetFigures,
+        policy: BudgetPolicy,
+        spend: SpendBook | None = None,
+    ) -> None:
+        """Take the books; `spend` is where the cap is in force, None where nothing can be spent."""
         self._account = account
         self._policy = policy
+        self._spend = spend
+        self._told: Decimal | None = None  # the cap that `spend` knows
         self.figures = figures
 
     async def __call__(self, state: TickState) -> TickState:
@@ -108,7 +119,18 @@ class BudgetAgent:
             asks={**figures.asks, source: figures.asks.get(source, 0) + 1},
             last_move=move,
         )
+        await self._tell(cut.after, move.reason, state["tick"].at)
         return {"budget": Budget(cap_usd=cut.after, spent_usd=spent + cost, move=move)}
+
+    async def _tell(self, cap: Decimal, reason: str, at: datetime) -> None:
+        """Put the cap in force; where that cannot be written, the one before stays until it can."""
+        if self._spend is None or cap == self._told:
+            return
+        try:
+            await self._spend.set_day_cap(cap, reason, at)
+        except TryLater:
+            return
+        self._told = cap
 
     def document(self) -> str:
         """Return the figures as the JSON document that a restart reads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypedDict
@@ -13,6 +13,8 @@ from roboinvest.core.events import TradingState
 from roboinvest.core.ledger import Trade
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.updates import MarketUpdate
+from roboinvest.core.news.factor import NewsFactor
+from roboinvest.core.news.records import NewsRecord
 from roboinvest.core.orders import Account, Decision, Order, OrderIntent, Settlement
 from roboinvest.core.quant.expert import View
 from roboinvest.core.quant.memories import Memory
@@ -42,6 +44,8 @@ class World:
     marks: Mapping[str, Decimal]  # USD per share, last good close
     bar_age: Mapping[str, timedelta | None]  # since the last bar closed; None before the first
     account: Account
+    news: Mapping[str, NewsFactor] = field(default_factory=dict)  # only symbols with news; tainted
+    news_read: tuple[NewsRecord, ...] = ()  # in this tick, by time then id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,9 @@
 The agent itself has no opinion. It gathers what the task may know (observations, what is held,
 similar past setups and their outcomes), asks once for the whole universe, and hands on typed
 decisions. A model's influence ends here: sizes and prices of orders are the executor's.
+
+No word and no figure of the news is asked about here, so that a headline can neither buy nor sell;
+the last reason of a decision says whether there was any, at no weight.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from roboinvest.core.orders import (
     Action,
     Decision,
     Leg,
+    Reason,
     to_tick,
 )
 from roboinvest.core.ports import LanguageModel
@@ -57,7 +61,7 @@ class SimpleOrganicStrategyAgent:
         inputs = StrategyInputs(at=tick.at, agent_id=HOUSE_AGENT, briefs=briefs)
         answer = await self._model.ask(STRATEGY_TASK, inputs, about=tick.tick_id)
         views = tuple(map(_sane, answer.output.views))
-        decisions = tuple(_decision(view, tick, answer, len(views)) for view in views)
+        decisions = tuple(_decision(view, tick, world, answer, len(views)) for view in views)
         strategy = Strategy(
             decisions=decisions, views=views, source=answer.source, cost_usd=answer.cost_usd
         )
@@ -109,7 +113,19 @@ def _sane(view: View) -> View:
     return view
 
 
-def _decision(view: View, tick: TickInput, answer: Answer[StrategyReply], views: int) -> Decision:
+def _on_news(symbol: str, world: World) -> tuple[Reason, ...]:
+    """Return what news had to do with the decision on a symbol that was warm."""
+    if symbol not in world.observations or not world.observations[symbol].warm:
+        return ()
+    text = "News may lean on the size of an entry only."
+    if symbol not in world.news:
+        text = "No recent news."
+    return (Reason(name="sentiment", score=0.0, weight=0.0, text=text),)
+
+
+def _decision(
+    view: View, tick: TickInput, world: World, answer: Answer[StrategyReply], views: int
+) -> Decision:
     is_buy = view.action is Action.BUY
     return Decision(
         tick_id=tick.tick_id,
@@ -121,7 +137,7 @@ def _decision(view: View, tick: TickInput, answer: Answer[StrategyReply], views:
         confidence=view.confidence,
         stop=to_tick(view.stop) if is_buy and view.stop is not None else None,
         target=to_tick(view.target) if is_buy and view.target is not None else None,
-        reasons=view.reasons,
+        reasons=(*view.reasons, *_on_news(view.symbol, world)),
         summary=view.summary,
         source=answer.source,
         similar_setups=view.similar_setups,

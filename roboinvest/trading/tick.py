@@ -167,6 +167,11 @@ def _body(state: TickState) -> dict[str, Any]:
             "resolved": {m.memory_id: m.outcome for m in state["lessons"].resolved},
         }
     )
+    if world.news:
+        tree["news"] = to_plain(world.news)
+    if world.news_read:
+        read: list[dict[str, Any]] = to_plain(world.news_read)
+        tree["news_read"] = [{k: v for k, v in r.items() if k != "fingerprint"} for r in read]
     return tree
 
 

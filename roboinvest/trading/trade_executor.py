@@ -4,6 +4,9 @@ Risk is checked here and not in the strategy, so that no new strategy can forget
 intent is a result, not an error: it is recorded and the tick goes on. A position is never left
 without a stop at the broker: one whose exit died is protected again at the next tick.
 
+News leans on the size of an entry that was decided without it, through the taint gate and before
+risk. Exits, stops and targets never see it.
+
 Deliberately absent: retries. What an order came to is learned by asking the broker.
 """
 
@@ -17,6 +20,7 @@ from typing import Final
 from roboinvest.core.errors import OrderRejected
 from roboinvest.core.events import TradingState
 from roboinvest.core.ledger import Lot
+from roboinvest.core.news.gate import RULE, TaintGate
 from roboinvest.core.orders import (
     HOUSE_AGENT,
     HOUSE_REVISION,
@@ -81,13 +85,16 @@ class TradeExecutorAgent:
         limits: RiskLimits,
         instance: str,
         carries_out_halts: bool = True,
+        taint: TaintGate | None = None,
     ) -> None:
+        """Take the parts; `taint` bounds what news may do, as it does by default."""
         self._broker = broker
         self._account = account
         self._gate = gate
         self._limits = limits
         self._instance = instance
         self._carries_out_halts = carries_out_halts
+        self._taint = taint or TaintGate()
         self._refusals = RefusalLog()
 
     async def __call__(self, state: TickState) -> TickState:
@@ -126,6 +133,7 @@ class TradeExecutorAgent:
             return
         mark = desk.world.marks[symbol]
         qty = size_entry(desk.world.account.equity, mark, stop, self._limits)
+        qty = self._leaned(decision, qty, desk)
         intent = self._intent(desk, symbol, Leg.ENTRY, qty)
         intent = replace(intent, stop_loss=stop, take_profit=decision.target)
         verdict = self._check(intent, desk)
@@ -134,6 +142,16 @@ class TradeExecutorAgent:
             return
         desk.clamps += verdict.clamps
         await self._submit(replace(intent, qty=verdict.qty), desk)
+
+    def _leaned(self, decision: Decision, qty: Decimal, desk: _Desk) -> Decimal:
+        """Return the shares to ask risk for, and note what news had to do with them."""
+        world, symbol = desk.world, decision.symbol
+        sized = self._taint.size(decision, qty, world.news.get(symbol), world.observations)
+        if sized.text:
+            desk.clamps.append(
+                Clamp(rule=RULE, symbol=symbol, requested=qty, allowed=sized.qty, text=sized.text)
+            )
+        return sized.qty
 
     async def _close(self, symbol: str, desk: _Desk) -> None:
         """Sell what the agent holds at the next open, unless an exit is already on its way.

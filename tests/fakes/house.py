@@ -14,6 +14,9 @@ from roboinvest.core.events import TradingState
 from roboinvest.core.fills import FillRules
 from roboinvest.core.ledger import Ledger
 from roboinvest.core.market.values import Bar, NewsItem
+from roboinvest.core.news.factor import Voices
+from roboinvest.core.news.gate import TaintGate
+from roboinvest.core.news.sources import voices
 from roboinvest.core.orders import Order
 from roboinvest.core.ports import LanguageModel
 from roboinvest.core.protections import ProtectionRules
@@ -27,6 +30,7 @@ from roboinvest.trading.budget import BudgetAgent, BudgetFigures
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.graph import TradingGraph
 from roboinvest.trading.locks.book import LockBook
+from roboinvest.trading.news_desk import NewsDesk, NewsShelf
 from roboinvest.trading.playbook import Playbook
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
 from roboinvest.trading.state import TickState
@@ -93,6 +97,8 @@ def house(
     rules: FillRules = FRICTIONLESS,
     feed: HandMadeFeed | None = None,
     protections: ProtectionRules | None = None,
+    taint: TaintGate | None = None,
+    grouped: Voices = voices,
 ) -> InMemoryHouse:
     """Wire an account over hand-made bars."""
     limits = limits or RiskLimits()
@@ -104,14 +110,18 @@ def house(
     locks = LockBook(rules=protections or ProtectionRules())
     account = AccountBook(Ledger(), (), AccountFigures.starting_with(CASH), locks)
     playbook = Playbook((), (), (), rules=rules)
+    shelf = NewsShelf()
+    desk = NewsDesk(HandMadeNews(news), model, shelf, feed.symbols, grouped=grouped)
     policy = BudgetPolicy()
     budget = BudgetAgent(account, BudgetFigures.starting_with(policy), policy)
     graph = TradingGraph(
-        monitor=WorldMonitorAgent(feed, HandMadeNews(news), broker),
+        monitor=WorldMonitorAgent(feed, desk, broker),
         strategy=SimpleOrganicStrategyAgent(
             model, account, playbook, limits=limits, bar_length=MINUTE, cooldown_bars=15
         ),
-        executor=TradeExecutorAgent(broker, account, gate, limits=limits, instance="test"),
+        executor=TradeExecutorAgent(
+            broker, account, gate, limits=limits, instance="test", taint=taint
+        ),
         budget=budget,
         playbook=RAGPlaybookAgent(playbook, MINUTE),
     )
@@ -125,6 +135,7 @@ def house(
             playbook=playbook,
             budget=budget,
             benchmark=Benchmark(CASH, feed.symbols),
+            news=shelf,
         ),
     )
     return InMemoryHouse(runner, broker, account, playbook, feed, halt_file)

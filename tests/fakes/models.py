@@ -8,7 +8,7 @@ from typing import Any
 
 from roboinvest.core.orders import Action
 from roboinvest.core.quant.expert import StrategyInputs, StrategyReply, SymbolBrief, View
-from roboinvest.core.tasks import Answer, Task
+from roboinvest.core.tasks import RULES, Answer, Task
 
 
 def hold(symbol: str) -> View:
@@ -41,13 +41,16 @@ def view(
 
 
 class ScriptedModel:
-    """Answers the strategy task by a function of each symbol's brief."""
+    """Answers the strategy task by a function of each symbol's brief, any other by its rule."""
 
     def __init__(self, script: Callable[[StrategyInputs, SymbolBrief], View]) -> None:
         self._script = script
         self.asked: list[StrategyInputs] = []
 
     async def ask(self, task: Task[Any, Any], inputs: Any, *, about: str = "") -> Answer[Any]:
+        if not isinstance(inputs, StrategyInputs):
+            ruled = task.rule(inputs)
+            return Answer(output=ruled, source=RULES, cost_usd=Decimal(0), latency_ms=0.0)
         self.asked.append(inputs)
         views = tuple(self._script(inputs, brief) for brief in inputs.briefs)
         output = StrategyReply(views=views)

@@ -48,6 +48,7 @@ from roboinvest.runtime.store import Store
 from roboinvest.trading.books import Books
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.graph import TradingGraph
+from roboinvest.trading.news_desk import NewsDesk
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
 from roboinvest.trading.schedule import TickSchedule
 from roboinvest.trading.service import TradingService
@@ -187,10 +188,12 @@ class Town:
             protections=protection_rules(settings, market.timeframe.length),
         )
         limits = risk_limits(settings, market.timeframe.length)
+        model = self.model or RulesModel(self.clock)
+        desk = NewsDesk(market.news, model, books.news, market.symbols)
         graph = TradingGraph(
-            monitor=WorldMonitorAgent(feed, market.news, broker),
+            monitor=WorldMonitorAgent(feed, desk, broker),
             strategy=SimpleOrganicStrategyAgent(
-                self.model or RulesModel(self.clock),
+                model,
                 books.account,
                 books.playbook,
                 limits=limits,

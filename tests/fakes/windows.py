@@ -94,15 +94,13 @@ def head(series: BarSeries, length: int) -> BarSeries:
 def look(
     series: BarSeries,
     *,
-    sentiment: float = 0.0,
-    news_ids: tuple[str, ...] = (),
     vix: float | None = None,
 ) -> Observation:
     """Observe a series at the close of its last bar."""
     last_day = date.fromordinal(int(series.day[-1])) if len(series) else FIRST_DAY
     session = session_on(last_day)
     at = from_ns(series.closes_at[-1]) if len(series) else session.opens_at
-    return observe(series, at=at, session=session, sentiment=sentiment, news_ids=news_ids, vix=vix)
+    return observe(series, at=at, session=session, vix=vix)
 
 
 QUIET = {
@@ -175,8 +173,6 @@ def seen(
     levels: tuple[Level, ...] = (),
     trend: Trend = Trend.RANGE,
     volatility: Volatility = Volatility.CALM,
-    sentiment: float = 0.0,
-    headlines: int = 0,
     warm: bool = True,
     **features: float,
 ) -> Observation:
@@ -196,8 +192,6 @@ def seen(
         vector=(0.0,) * 16 if warm else (),
         levels=levels,
         regime=Regime(trend=trend, volatility=volatility, vix=None),
-        sentiment=sentiment,
-        news_ids=tuple(f"news-{number}" for number in range(headlines)),
     )
 
 

@@ -52,7 +52,7 @@ class Asking:
         shown = {symbol: line.quantity for symbol, line in report.positions.items()}
         self.held += bool(stored)
         if shown != stored or performance.trades != len(books["trades"]):
-            self.ahead.append(f"{inputs.at}: {shown}, stored {stored}")
+            self.ahead.append(f"{about}: {shown}, stored {stored}")
         return await gambler().ask(task, inputs)
 
 

@@ -21,6 +21,7 @@ from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.updates import MarketUpdate
 from roboinvest.core.market.values import NewsItem
 from roboinvest.core.ports import LanguageModel, MarketFeed, NewsSource
+from roboinvest.core.quant.expert import StrategyInputs
 from roboinvest.core.tasks import Answer, Task
 from roboinvest.runtime.alerts import DOCUMENT, Alert, AlertBoard
 from roboinvest.runtime.in_flight import InFlight
@@ -64,7 +65,7 @@ class Raising:
         self._bad = bad
 
     async def ask(self, task: Task[Any, Any], inputs: Any, *, about: str = "") -> Answer[Any]:
-        if self._bad.is_now(inputs.at):
+        if isinstance(inputs, StrategyInputs) and self._bad.is_now(inputs.at):
             raise ZeroDivisionError("a range of nothing")
         return await self._model.ask(task, inputs)
 

@@ -6,6 +6,8 @@ position, it never opens a short one. Every view, a HOLD too, says by figures wh
 A setup is a candidate, and worth remembering with its bracket, when the votes other than memory
 favour a purchase, bought or not: were memory asked, one bad run would hide all that could mend it.
 Deliberately absent: sizing and risk limits. They are other rules' business, and bind every model.
+News is absent too: strangers write it, so it neither buys nor sells. What is held used to be sold
+on a bad tone; now it leaves by the market's own votes, its bracket, its horizon or the close.
 """
 
 from __future__ import annotations
@@ -148,7 +150,7 @@ def _view(brief: SymbolBrief, agent_id: str, settings: ExpertSettings) -> View:
 def _no_votes(seen: Observation) -> Ballot:
     text = f"Only {seen.bars} of the {WARM_UP} bars that the features need."
     reason = Reason(name="warm_up", score=0.0, weight=1.0, text=text)
-    return Ballot(reasons=(reason,), conviction=0.0, unremembered=0.0, untainted=0.0)
+    return Ballot(reasons=(reason,), conviction=0.0, unremembered=0.0)
 
 
 def confidence_of(cells: tuple[CalibrationCell, ...], agent_id: str, conviction: float) -> float:
@@ -233,8 +235,6 @@ def _objection(
         return f"{seen.bars} bars seen, {WARM_UP} needed"
     if ballot.conviction < line:
         return f"conviction {ballot.conviction:+.2f} below {line:.2f}"
-    if ballot.untainted < line:
-        return f"conviction {ballot.untainted:+.2f} without news below {line:.2f}"
     if brief.cooling_down:
         return (
             f"conviction {ballot.conviction:+.2f} over {line:.2f}, but cooling down after an exit"

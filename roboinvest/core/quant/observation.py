@@ -3,6 +3,8 @@
 `observe` looks at closed bars only and never past the last of them. It wants `LOOKBACK` bars,
 which on minute bars are two whole sessions, so that the previous session, on which pivots rest, is
 complete at any time of the day. It works with fewer, and says by `warm` whether to act on it.
+Deliberately absent: news. What strangers write is no observation of the market, and nothing that
+is remembered or decided by may hold a trace of it.
 """
 
 from __future__ import annotations
@@ -41,8 +43,6 @@ class Observation:
     vector: tuple[float, ...]  # the setup vector; empty when not warm
     levels: tuple[Level, ...]  # pivots, then touched levels, each by price
     regime: Regime
-    sentiment: float  # of recent news, in [-1, 1]; 0 without news
-    news_ids: tuple[str, ...]
 
 
 def observe(
@@ -50,13 +50,11 @@ def observe(
     *,
     at: datetime,
     session: Session,
-    sentiment: float,
-    news_ids: tuple[str, ...],
     vix: float | None,
 ) -> Observation:
     """Return what `series`, whose bars have closed by `at`, shows in `session`."""
     if not len(series):
-        return _nothing_seen(series.symbol, at, sentiment, news_ids, vix)
+        return _nothing_seen(series.symbol, at, vix)
     window = Window.of(series, at, session)
     levels = _levels(window)
     measured = measure(window) | _level_gaps(levels, window)
@@ -79,14 +77,10 @@ def observe(
             vol_ratio=features["vol_ratio"],
             vix=vix,
         ),
-        sentiment=round(sentiment, _DIGITS),
-        news_ids=news_ids,
     )
 
 
-def _nothing_seen(
-    symbol: str, at: datetime, sentiment: float, news_ids: tuple[str, ...], vix: float | None
-) -> Observation:
+def _nothing_seen(symbol: str, at: datetime, vix: float | None) -> Observation:
     return Observation(
         symbol=symbol,
         at=at,
@@ -98,8 +92,6 @@ def _nothing_seen(
         vector=(),
         levels=(),
         regime=Regime(trend=Trend.RANGE, volatility=Volatility.CALM, vix=vix),
-        sentiment=round(sentiment, _DIGITS),
-        news_ids=news_ids,
     )
 
 

@@ -15,11 +15,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Final, Literal
 
-from roboinvest.core.market.values import NewsItem
 from roboinvest.core.quant import lexicon
 
 Label = Literal["bullish", "bearish", "neutral"]
@@ -83,9 +81,17 @@ class _Words:
 _Hit = tuple[int, float]  # token index, weight
 
 
-@lru_cache(maxsize=4096)  # an item is scored again at every tick that still remembers it
-def score(text: str) -> float:
-    """Return how `text` leans, in [-1, 1]; 0.0 where no known word speaks."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the known words of a text come to."""
+
+    score: float  # in [-1, 1]; 0 where no known word speaks
+    agreement: float  # in [0, 1]: |sum of weights| / sum of |weights|; 0 where no word speaks
+
+
+@lru_cache(maxsize=4096)  # the same text comes by under several ids
+def weigh(text: str) -> Evidence:
+    """Return how `text` leans, and how far its words agree on that."""
     tokens = _tokenise(text)
     words = _words()
     taken = [False] * len(tokens)
@@ -98,9 +104,18 @@ def score(text: str) -> float:
         for i, token in enumerate(tokens)
         if not taken[i] and token in words.singles
     ]
-    total = sum(weight * _context(tokens, at, words) for at, weight in hits)
+    weights = [weight * _context(tokens, at, words) for at, weight in hits]
+    total, spoken = sum(weights), sum(map(abs, weights))
     asked = _ASKED if "?" in tokens else 1.0
-    return math.tanh(asked * total / _SATURATION)
+    return Evidence(
+        score=math.tanh(asked * total / _SATURATION),
+        agreement=min(abs(total) / spoken, 1.0) if spoken > 0.0 else 0.0,
+    )
+
+
+def score(text: str) -> float:
+    """Return how `text` leans, in [-1, 1]; 0.0 where no known word speaks."""
+    return weigh(text).score
 
 
 def label(text: str) -> Label:
@@ -109,27 +124,6 @@ def label(text: str) -> Label:
     if value >= BULLISH_FROM:
         return "bullish"
     return "bearish" if value <= BEARISH_FROM else "neutral"
-
-
-def score_items(
-    items: Sequence[NewsItem], symbol: str, at: datetime, half_life: timedelta
-) -> tuple[float, tuple[str, ...]]:
-    """Return the time-decayed mean score of what was known of `symbol` at `at`, and the ids used.
-
-    An item weighs 2^(-age / half_life), `half_life` > 0. Items published after `at` are not known
-    yet and are left out: handing in too much is no look-ahead. No item gives (0.0, ()).
-    """
-    known = sorted(
-        (item for item in items if symbol in item.symbols and item.published_at <= at),
-        key=lambda item: (item.published_at, item.item_id),
-    )
-    weights = [0.5 ** ((at - item.published_at) / half_life) for item in known]
-    whole = sum(weights)
-    if whole <= 0.0:
-        return 0.0, ()
-    scores = (score(f"{item.headline}; {item.summary}") for item in known)
-    mean = sum(w * s for w, s in zip(weights, scores, strict=True)) / whole
-    return mean, tuple(item.item_id for item in known)
 
 
 def _tokenise(text: str) -> list[str]:

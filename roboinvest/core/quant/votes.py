@@ -1,11 +1,12 @@
-"""The ensemble: seven scorers that each argue for or against being long, and their weights.
+"""The ensemble: six scorers that each argue for or against being long, and their weights.
 
 A score is in [-1, 1], comes from rounded features, and carries one sentence with its figures. The
 weights depend on the regime, because trend following earns in trends and fading in ranges; a
 scorer that has nothing to go on (no session average on day bars, say) gives its weight to the
 others, so that the weights of a ballot always sum to 1.
-News is written by strangers: its vote can move the conviction of the other six by a quarter at
-most, and `Ballot.untainted` tells what the conviction would be without it.
+News has no vote, because strangers write it: whatever a headline says, it can neither talk the
+house into an entry nor out of a position. All it may do is lean on the size of an entry, at the
+order gate (`core.news.gate`).
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from roboinvest.core.quant.features import clip
 from roboinvest.core.quant.memories import SimilarSetup
 from roboinvest.core.quant.observation import Observation
 
-SENTIMENT: Final = "sentiment"
 MEMORY: Final = "memory"
+
+# Shares in a whole that `weights_of` makes 1.
 _IN_TREND: Final[Mapping[str, float]] = {
     "trend": 0.26,
     "mean_reversion": 0.10,
     "vwap": 0.16,
     "momentum": 0.22,
     "volatility": 0.08,
-    SENTIMENT: 0.08,
     MEMORY: 0.10,
 }
 _IN_RANGE: Final[Mapping[str, float]] = {
@@ -37,11 +38,9 @@ _IN_RANGE: Final[Mapping[str, float]] = {
     "vwap": 0.22,
     "momentum": 0.12,
     "volatility": 0.10,
-    SENTIMENT: 0.08,
     MEMORY: 0.10,
 }
 STRESS_FACTOR: Final = 2.0  # the volatility vote weighs this much more under stress
-TAINT_LIMIT: Final = 0.25  # of the conviction without news; what news may add or take
 MEMORY_PRIOR: Final = 8.0  # similar setups that weigh as much as knowing nothing
 NEAR: Final = 3.0  # the distance, in setup-vector units, at which a setup counts half
 _R_LIMIT: Final = 3.0  # one outlier must not speak for a dozen setups
@@ -65,12 +64,11 @@ class Ballot:
     reasons: tuple[Reason, ...]
     conviction: float  # sum of weight x score, in [-1, 1]
     unremembered: float  # the same without the memory vote, its weight given to the others
-    untainted: float  # the same without the news vote
 
 
 def cast_votes(observation: Observation, similar: Sequence[SimilarSetup]) -> Ballot:
     """Return the ballot of a warm observation."""
-    news_free = (
+    votes = (
         trend(observation),
         mean_reversion(observation),
         vwap(observation),
@@ -78,11 +76,7 @@ def cast_votes(observation: Observation, similar: Sequence[SimilarSetup]) -> Bal
         volatility(observation),
         memory(similar),
     )
-    weights = weights_of(observation, (*news_free, sentiment(observation)))
-    share = weights[SENTIMENT]
-    others = sum(weights[vote.name] * vote.score for vote in news_free) / (1.0 - share)
-    reach = TAINT_LIMIT * abs(others) / share if share > 0.0 else 0.0
-    votes = (*news_free, sentiment(observation, within=(others - reach, others + reach)))
+    weights = weights_of(observation, votes)
     reasons = tuple(
         Reason(name=vote.name, score=vote.score, weight=weights[vote.name], text=vote.text)
         for vote in votes
@@ -91,7 +85,6 @@ def cast_votes(observation: Observation, similar: Sequence[SimilarSetup]) -> Bal
         reasons=reasons,
         conviction=round(clip(sum(r.weight * r.score for r in reasons)), _DIGITS) + 0.0,
         unremembered=_without(reasons, MEMORY),
-        untainted=_without(reasons, SENTIMENT),
     )
 
 
@@ -202,19 +195,6 @@ def volatility(observation: Observation) -> Vote:
         score = min(score, 0.0) - 0.5
         text += f", volatility is stressed at {f['vol_ratio']:.1f} times the usual"
     return _vote("volatility", score, text + ".")
-
-
-def sentiment(observation: Observation, *, within: tuple[float, float] = (-1.0, 1.0)) -> Vote:
-    """Lean with the tone of recent headlines, cut to `within`.
-
-    Source: the tone of news predicts moves of a day (Tetlock, 2007). See the module for the cut.
-    """
-    count = len(observation.news_ids)
-    if not count:
-        return _vote(SENTIMENT, 0.0, "No recent news.", applies=False)
-    tone = observation.sentiment
-    text = f"Tone of {count} recent headline{'s' if count > 1 else ''} is {tone:+.2f}."
-    return _vote(SENTIMENT, min(max(tone, within[0]), within[1]), text)
 
 
 def memory(similar: Sequence[SimilarSetup]) -> Vote:

@@ -74,7 +74,7 @@ def views_of(columns: BarColumns) -> list[View]:
             assert bought.target is not None
             if leaving or bar.low <= bought.stop or bar.high >= bought.target:
                 bought, held, since_exit, leaving = None, -1, 0, False
-        observation = observe(window, at=at, session=session, sentiment=0.0, news_ids=(), vix=None)
+        observation = observe(window, at=at, session=session, vix=None)
         asked = brief(
             observation,
             held="0" if bought is None else "1",

@@ -138,9 +138,7 @@ def test_without_a_previous_session_there_are_no_pivots() -> None:
 def test_before_the_first_bar_of_a_session_the_last_one_is_the_previous() -> None:
     series = series_of(walk(1, 390))
     tomorrow = session_on(FIRST_DAY + timedelta(days=1))
-    seen = observe(
-        series, at=tomorrow.opens_at, session=tomorrow, sentiment=0.0, news_ids=(), vix=None
-    )
+    seen = observe(series, at=tomorrow.opens_at, session=tomorrow, vix=None)
     assert seen.features["session_bars"] == 0.0
     assert seen.features["range_known"] == 0.0
     high, low, close = (float(v) for v in (series.high.max(), series.low.min(), series.close[-1]))
@@ -174,8 +172,7 @@ def test_only_the_window_and_not_its_scale_matters() -> None:
 
 def test_the_observation_is_stamped_with_the_last_closed_bar() -> None:
     series = series_of(walk(1, 100))
-    seen = look(series, sentiment=0.123456789, news_ids=("a",))
+    seen = look(series)
     assert seen.bar_ts is not None
     assert to_ns(seen.bar_ts) == series.ts[-1]
-    assert (seen.close, seen.bars, seen.news_ids) == (float(series.close[-1]), 100, ("a",))
-    assert seen.sentiment == 0.123457
+    assert (seen.close, seen.bars) == (float(series.close[-1]), 100)

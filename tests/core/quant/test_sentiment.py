@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,12 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roboinvest.core.market.values import NewsItem
 from roboinvest.core.quant import lexicon
-from roboinvest.core.quant.sentiment import MAX_CHARS, label, score, score_items
-
-NOON = datetime(2024, 3, 4, 17, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+from roboinvest.core.quant.sentiment import MAX_CHARS, Evidence, label, score, weigh
 
 
 @pytest.mark.parametrize(
@@ -153,35 +148,11 @@ def test_terms_are_written_as_the_tokeniser_leaves_them() -> None:
                 assert score(term) != 0.0, term
 
 
-def item(item_id: str, headline: str, *, age: timedelta, symbol: str = "ACME") -> NewsItem:
-    return NewsItem(
-        item_id=item_id,
-        published_at=NOON - age,
-        symbols=(symbol,),
-        headline=headline,
-        summary="",
-        source="test",
-    )
-
-
-def test_items_decay_with_their_half_life() -> None:
-    good = item("good", "Acme upgraded", age=HOUR)
-    bad = item("bad", "Acme downgraded", age=3 * HOUR)
-    mean, ids = score_items([good, bad], "ACME", NOON, 2 * HOUR)
-    up, down = 0.5**0.5, 0.5**1.5
-    assert mean == pytest.approx(score("Acme upgraded") * (up - down) / (up + down))
-    assert ids == ("bad", "good")
-
-
-def test_items_of_other_symbols_and_of_the_future_are_not_read() -> None:
-    other = item("other", "Acme downgraded", age=HOUR, symbol="OTHER")
-    future = item("future", "Acme downgraded", age=-timedelta(microseconds=1))
-    assert score_items([other, future], "ACME", NOON, HOUR) == (0.0, ())
-
-
-def test_an_item_counts_from_the_instant_it_is_published() -> None:
-    now = item("now", "Acme downgraded", age=timedelta(0))
-    assert score_items([now], "ACME", NOON, HOUR)[1] == ("now",)
+def test_words_that_contradict_each_other_agree_on_less() -> None:
+    clear, mixed = weigh("Acme upgraded on record revenue"), weigh("Acme upgraded despite a recall")
+    assert clear.agreement == 1.0
+    assert 0.0 < mixed.agreement < 1.0
+    assert weigh("Acme opens an office") == Evidence(score=0.0, agreement=0.0)
 
 
 def macro_f1(labels: Sequence[str], guesses: Sequence[str]) -> float:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from roboinvest.core.market.values import Trend, Volatility
 from roboinvest.core.quant import votes
@@ -130,45 +128,22 @@ def test_one_outlier_does_not_speak_for_the_rest() -> None:
     assert votes.memory(outcomes(50.0, *[-1.0] * 11)).score < 0.0
 
 
-def test_news_leans_with_its_tone_and_weighs_nothing_without_headlines() -> None:
-    assert votes.sentiment(seen(sentiment=0.5, headlines=2)).score == 0.5
-    assert votes.sentiment(seen(sentiment=-0.5, headlines=2)).score == -0.5
-    assert not votes.sentiment(seen()).applies
-
-
-@given(
-    st.floats(-1.0, 1.0),
-    st.floats(-2.0, 2.0),
-    st.floats(-3.0, 3.0),
-    st.floats(0.0, 50.0),
-)
-def test_news_moves_the_conviction_of_the_others_by_a_quarter_at_most(
-    tone: float, ema_gap: float, bb_z: float, adx: float
-) -> None:
-    features = {"ema_gap": ema_gap, "bb_z": bb_z, "adx": adx}
-    ballot = cast_votes(seen(features, sentiment=round(tone, 6), headlines=3), ())
-    quiet = cast_votes(seen(features), ())
-    assert ballot.untainted == pytest.approx(quiet.conviction, abs=1e-5)
-    assert abs(ballot.conviction - ballot.untainted) <= 0.25 * abs(ballot.untainted) + 1e-5
-
-
-def test_good_news_alone_is_no_reason_to_trade() -> None:
-    flat = {"vwap_gap": 0.0, "session_bars": 5.0}
-    assert cast_votes(seen(flat, sentiment=1.0, headlines=9), ()).conviction == 0.0
+def test_news_has_no_vote() -> None:
+    names = {reason.name for reason in cast_votes(seen(BULLISH), ()).reasons}
+    assert names == {"trend", "mean_reversion", "vwap", "momentum", "volatility", "memory"}
+    told = {name for name in Observation.__dataclass_fields__ if "news" in name or "senti" in name}
+    assert not told
 
 
 @pytest.mark.parametrize("trend", list(Trend))
 @pytest.mark.parametrize("volatility", list(Volatility))
-@pytest.mark.parametrize("headlines", [0, 2])
 @pytest.mark.parametrize("session_bars", [1.0, 100.0])
 def test_weights_sum_to_one_and_make_up_the_conviction(
-    trend: Trend, volatility: Volatility, headlines: int, session_bars: float
+    trend: Trend, volatility: Volatility, session_bars: float
 ) -> None:
     observation = seen(
         trend=trend,
         volatility=volatility,
-        headlines=headlines,
-        sentiment=0.4,
         session_bars=session_bars,
         bb_z=-1.7,
         move_15=0.7,
