@@ -38,6 +38,10 @@ class LoopClock:
         """Return the wall time: the start plus the loop's time."""
         return self._start + timedelta(seconds=self.monotonic())
 
+    def set_forward(self, seconds: float) -> None:
+        """Set the wall clock, as a time server does; intervals know nothing of it."""
+        self._start += timedelta(seconds=seconds)
+
     def monotonic(self) -> float:
         """Return the loop's time in seconds."""
         return asyncio.get_running_loop().time()

@@ -311,7 +311,7 @@ class DaemonWorld:
         self.venue.faults = CALM
 
     def _halt(self, halted: bool) -> None:
-        folder = self._life.root if self._life is not None else self._folder(1)
+        folder = self._folder_in_use()
         halt_file, rng = HaltFile(folder / "HALT"), random.Random(self.story.seed)
         folder.mkdir(parents=True, exist_ok=True)
         if halted:
@@ -320,6 +320,13 @@ class DaemonWorld:
         else:
             halt_file.clear()
         self.checker.is_halted = halted
+
+    def _folder_in_use(self) -> Path:
+        """Return the folder of the life that goes on; between two lives, that of the next one."""
+        number, life = len(self.ends) + 1, self._life
+        if life is not None and life.number == number and life.is_killed:
+            number += 1  # it was taken over as it was at that instant
+        return self._folder(number)
 
     def _fill_disk(self, full: bool) -> None:
         self._around.disk_is_full = self.checker.journal_is_full = full

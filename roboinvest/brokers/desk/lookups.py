@@ -34,11 +34,13 @@ class LookUps:
         self._sender = sender
         self._questions: dict[str, _Question] = {}
         self._answered: set[str] = set()  # looked up in good order since this start
+        self._began = 0.0  # Clock.monotonic, s
 
     def begin(self) -> None:
         """Forget what was asked: a new start."""
         self._questions.clear()
         self._answered.clear()
+        self._began = self._parts.clock.monotonic()
 
     def all_answered(self) -> bool:
         """Return whether every open question was answered in good order since the start."""
@@ -74,6 +76,8 @@ class LookUps:
         open_ids = {entry.intent.client_order_id for entry in parts.book.unsettled()}
         for name in [name for name in self._questions if name not in open_ids]:
             del self._questions[name]
+        for name in [name for name in parts.left_at if name not in open_ids]:
+            del parts.left_at[name]
 
     async def _send_late(self, entry: JournalEntry) -> None:
         """Send what was written down before a crash and never left, if it is still wanted."""
@@ -135,8 +139,17 @@ class LookUps:
         return family.entry
 
     def _had_time(self, entry: JournalEntry, began: datetime) -> bool:
+        """Return whether the broker would have shown the order by the time a look-up began.
+
+        The wall clock survives a start, and can be set; so it has to be long enough by both.
+        """
+        policy = self._parts.policy
         sent_at = entry.sent_at or entry.created_at
-        return began >= sent_at + timedelta(seconds=self._parts.policy.settle_s)
+        left_at = self._parts.left_at.get(entry.intent.client_order_id, self._began)
+        watched_s = self._parts.clock.monotonic() - left_at
+        return (
+            began >= sent_at + timedelta(seconds=policy.settle_s) and watched_s >= policy.watched_s
+        )
 
     def _nearly_over(self, entry: JournalEntry, began: datetime) -> bool:
         """Return whether this look-up may be the last, so that the day's list is asked too."""

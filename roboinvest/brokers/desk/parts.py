@@ -30,6 +30,7 @@ class DeskPolicy:
     """How patient the desk is."""
 
     settle_s: float = 60.0  # the broker shows by then what it has taken, or never took it
+    watched_s: float = 3.0  # and it was looked up for so long, by a clock that nobody can set
     call_s: float = 20.0  # most that any one request may take, whatever the venue promises
     first_look_s: float = 0.5  # first pause between look-ups of one order; doubles
     longest_look_s: float = 30.0
@@ -57,6 +58,8 @@ class DeskParts:
     instance: str
     policy: DeskPolicy
     book: OrderBook = field(default_factory=OrderBook)
+    left_at: dict[str, float] = field(default_factory=dict)  # monotonic: a request, by our id
+    moved_at: dict[str, float] = field(default_factory=dict)  # monotonic: an execution was booked
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     sending: str | None = None  # client order id of the request that is under way
     unwanted: set[str] = field(default_factory=set)  # cancelled before the broker was known to
@@ -139,4 +142,6 @@ class DeskParts:
             return 0
         booked = await self.journal.book(new)
         self.book.take_booked(booked)
+        now = self.clock.monotonic()
+        self.moved_at.update({each.execution.symbol: now for each in booked})
         return len(booked)

@@ -170,7 +170,7 @@ class Reconciling:
         certain = {
             symbol: suspect.difference
             for symbol, suspect in self._suspects.items()
-            if suspect.sightings >= _SIGHTINGS and now - suspect.since >= self._patience_s(symbol)
+            if suspect.sightings >= _SIGHTINGS and self._has_lasted(symbol, suspect.since, now)
         }
         self._parts.book.certain = set(certain)
         if certain:
@@ -215,6 +215,18 @@ class Reconciling:
         if now - self._agreed_since >= self._parts.policy.confirm_s:
             self._believed = {}
             self._parts.standing.trust(POSITIONS_DOUBT, "positions agree with the broker again")
+
+    def _has_lasted(self, symbol: str, since: float, now: float) -> bool:
+        """Return whether a difference has lasted too long for a report that lags behind.
+
+        What was booked meanwhile may have moved both sides by the same, so that the difference is
+        another one of the same size: its time begins with the last execution, up to a limit.
+        """
+        policy = self._parts.policy
+        if now - since >= policy.excuse_s:
+            return True
+        since = max(since, self._parts.moved_at.get(symbol, since))
+        return now - since >= self._patience_s(symbol)
 
     def _patience_s(self, symbol: str) -> float:
         """Return how long a difference may last before it is believed."""

@@ -75,6 +75,7 @@ class Sender:
                 first = entry.sends == 1
                 end = JournalState.REJECTED if first else JournalState.UNKNOWN
                 return await parts.move(entry, end, reason=refusal)
+            parts.left_at[name] = parts.clock.monotonic()
             outcome = await self._place(entry.intent)
             return await self._judge(entry, outcome)
         finally:

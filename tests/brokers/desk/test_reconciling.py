@@ -110,6 +110,33 @@ def test_a_mismatch_that_is_gone_is_lifted_once_it_stays_gone() -> None:
     lived(script)
 
 
+def test_a_difference_that_stays_the_same_over_an_execution_is_another_one() -> None:
+    async def script(house: DeskHouse) -> None:
+        await house.opened()
+        house.venue.books.give("AAA", Decimal(4))
+        await house.later(10.0)
+        house.venue.books.by_hand("AAA", Side.BUY, Decimal(3))
+        for _ in range(3):
+            await house.later(4.0)
+            assert house.desk.state()[0] is TradingState.READY
+        await house.later(12.0)
+        assert house.desk.state()[0] is TradingState.DEGRADED
+
+    lived(script)
+
+
+def test_executions_without_end_do_not_hide_a_difference_for_ever() -> None:
+    async def script(house: DeskHouse) -> None:
+        await house.opened()
+        house.venue.books.give("AAA", Decimal(4))
+        for _ in range(50):
+            house.venue.books.by_hand("AAA", Side.BUY, Decimal(1))
+            await house.later(10.0)
+        assert house.desk.state()[0] is TradingState.DEGRADED
+
+    lived(script)
+
+
 def test_a_mismatch_at_the_start_lets_exits_through_and_no_entry() -> None:
     async def main() -> None:
         house = DeskHouse()

@@ -153,6 +153,20 @@ def test_past_its_last_instant_it_is_expired_after_two_clean_look_ups_and_never_
     lived(script)
 
 
+def test_a_wall_clock_that_is_set_forward_does_not_send_twice_at_once() -> None:
+    async def script(house: DeskHouse) -> None:
+        house.venue.answers = [Outcome(kind=OutcomeKind.UNKNOWN)]
+        await house.desk.submit(house.intent(valid_s=9_000.0), house.clock.now())
+        house.clock.set_forward(3_600.0)
+        await house.later(1.0)
+        await house.later(1.0)
+        assert len(house.venue.posts) == 1
+        await house.later(2.0)
+        assert len(house.venue.posts) == 2
+
+    lived(script)
+
+
 def test_a_refusal_of_a_second_request_is_not_believed() -> None:
     async def script(house: DeskHouse) -> None:
         refusal = Outcome(kind=OutcomeKind.REJECTED, code="40310000", text="buying power")
