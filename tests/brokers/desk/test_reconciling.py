@@ -114,12 +114,13 @@ def test_a_difference_that_stays_the_same_over_an_execution_is_another_one() -> 
     async def script(house: DeskHouse) -> None:
         await house.opened()
         house.venue.books.give("AAA", Decimal(4))
+        await house.later(1.0)
         await house.later(10.0)
         house.venue.books.by_hand("AAA", Side.BUY, Decimal(3))
         for _ in range(3):
             await house.later(4.0)
             assert house.desk.state()[0] is TradingState.READY
-        await house.later(12.0)
+        await house.later(8.0)
         assert house.desk.state()[0] is TradingState.DEGRADED
 
     lived(script)
