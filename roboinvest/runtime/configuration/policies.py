@@ -16,6 +16,7 @@ from roboinvest.core.risk import RiskLimits, narrowed
 from roboinvest.runtime.clock import SystemClock
 from roboinvest.runtime.configuration.sections import BrokerKind
 from roboinvest.runtime.configuration.settings import Settings
+from roboinvest.runtime.llm.spend.caps import SpendCaps
 from roboinvest.runtime.supervision.restarts import RestartLimits
 
 EXCHANGE_ZONE: Final = "America/New_York"
@@ -119,6 +120,19 @@ def budget_policy(settings: Settings) -> BudgetPolicy:
     llm = settings.llm
     return BudgetPolicy(
         start_usd=llm.day_cap_usd, floor_usd=llm.floor_usd, ceiling_usd=llm.ceiling_usd
+    )
+
+
+def spend_caps(settings: Settings) -> SpendCaps:
+    """Return what language models may cost; the day's cap begins where the settings say."""
+    llm = settings.llm
+    return SpendCaps(
+        day_usd=llm.day_cap_usd,
+        day_ceiling_usd=llm.ceiling_usd,
+        call_usd=llm.call_cap_usd,
+        iteration_usd=llm.iteration_cap_usd,
+        agent_day_usd=llm.agent_day_cap_usd,
+        month_usd=llm.month_cap_usd,
     )
 
 

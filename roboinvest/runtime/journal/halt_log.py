@@ -155,7 +155,8 @@ def _write(handle: int, data: bytes, offset: int) -> None:
 
 
 def _notes_in(text: bytes) -> tuple[Note, ...]:
-    return tuple(note for line in text.split(b"\n") if (note := _note_in(line)) is not None)
+    lines = text.rstrip(_EMPTY).split(b"\n")  # the room that is kept free is no lines
+    return tuple(note for line in lines if (note := _note_in(line)) is not None)
 
 
 def _note_in(line: bytes) -> Note | None:

@@ -22,14 +22,17 @@ from roboinvest.core.journal import BookedExecution, JournalEntry, JournalState
 from roboinvest.core.orders import OrderIntent
 from roboinvest.core.venue import Execution
 from roboinvest.runtime.in_flight import InFlight
-from roboinvest.runtime.journal import file, reads, values
-from roboinvest.runtime.journal.lane import Lane
-from roboinvest.runtime.journal.servers import Reader, Writer
+from roboinvest.runtime.journal import reads, values
+from roboinvest.runtime.journal.schema import KIND
 from roboinvest.runtime.journal.transaction import Transaction
 from roboinvest.runtime.journal.values import Chain, Note
 from roboinvest.runtime.journal.verify import verify_file
+from roboinvest.runtime.lanes import file
+from roboinvest.runtime.lanes.lane import Lane
+from roboinvest.runtime.lanes.servers import Reader, Writer
 
 ResultT = TypeVar("ResultT")
+WHOSE: Final = "the order journal"
 CALL_TIMEOUT_S: Final = 10.0
 OPEN_TIMEOUT_S: Final = 120.0  # the check reads every page: about 1 s per GB from cache
 CLOSE_TIMEOUT_S: Final = 5.0
@@ -42,9 +45,9 @@ class SqliteOrderJournal:
         self._path = path
         self._in_flight = in_flight
         self._connect = connect
-        self._writing: Writer | None = None
-        self._writer = Lane("order-journal", self._open_writer, in_flight)
-        self._reader = Lane("order-journal-reader", self._open_reader, in_flight)
+        self._writing: Writer[Transaction] | None = None
+        self._writer = Lane("order-journal", WHOSE, self._open_writer, in_flight)
+        self._reader = Lane("order-journal-reader", WHOSE, self._open_reader, in_flight)
 
     @classmethod
     async def open(
@@ -269,12 +272,13 @@ class SqliteOrderJournal:
     async def _write(self, what: str, work: Callable[[Transaction], ResultT]) -> ResultT:
         return await self._writer.ask(what, work, CALL_TIMEOUT_S)
 
-    def _open_writer(self) -> Writer:
-        self._writing = Writer(file.open_writer(self._path, self._connect), self._path)
+    def _open_writer(self) -> Writer[Transaction]:
+        connection = file.open_writer(self._path, KIND, self._connect)
+        self._writing = Writer(connection, self._path, WHOSE, Transaction)
         return self._writing
 
     def _open_reader(self) -> Reader:
-        return Reader(file.open_reader(self._path), self._path)
+        return Reader(file.open_reader(self._path, KIND), self._path, WHOSE)
 
 
 def _recording(

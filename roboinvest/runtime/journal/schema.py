@@ -8,10 +8,10 @@ next one goes below it.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
-APPLICATION_ID: Final = 0x52494A31  # "RIJ1": SQLite's mark of whose file it is
+from roboinvest.runtime.lanes.file import FileKind
+
 GENESIS: Final = bytes(32)  # the digest before the first event
 
 _FIRST: Final = (
@@ -92,29 +92,10 @@ _KEEPERS: Final = tuple(
     for table in _KEPT
     for name, change in (("stay", "DELETE"), ("hold", "UPDATE"))
 )
-STEPS: Final = ((*_FIRST, *_KEEPERS),)
-VERSION: Final = len(STEPS)
-
-
-def version_of(connection: sqlite3.Connection) -> int:
-    """Return the number of the last step that was taken; 0 for a new file."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def is_ours(connection: sqlite3.Connection) -> bool:
-    """Return whether the file is an order journal, or new."""
-    mark = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    if mark == APPLICATION_ID:
-        return True
-    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-    return mark == 0 and tables == 0 and version_of(connection) == 0
-
-
-def bring_to_head(connection: sqlite3.Connection) -> None:
-    """Take the steps that are missing, all in one transaction that the caller began."""
-    done = version_of(connection)
-    for statement in (statement for step in STEPS[done:] for statement in step):
-        connection.execute(statement)
-    if done < VERSION:
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+KIND: Final = FileKind(
+    name="order journal",
+    application_id=0x52494A31,  # "RIJ1"
+    steps=((*_FIRST, *_KEEPERS),),
+    probe="UPDATE intents SET reason = reason WHERE 0",
+    when_damaged="compare orders and positions with the broker by hand",
+)

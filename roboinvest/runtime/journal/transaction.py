@@ -51,7 +51,7 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         row = connection.execute("SELECT seq, digest FROM events ORDER BY seq DESC LIMIT 1")
-        self.head: tuple[int, bytes] = row.fetchone() or (0, GENESIS)
+        self._head: tuple[int, bytes] = row.fetchone() or (0, GENESIS)
 
     def record(self, intent: OrderIntent, limits: str, at: datetime, fact: str) -> JournalEntry:
         """Write an intent down, or return what is known of it."""
@@ -154,13 +154,13 @@ class Transaction:
         )
 
     def _append(self, fact: str) -> int:
-        seq, digest = self.head
-        self.head = (seq + 1, digest_after(digest, fact))
+        seq, digest = self._head
+        self._head = (seq + 1, digest_after(digest, fact))
         self._connection.execute(
             "INSERT INTO events (seq, fact, digest) VALUES (?, ?, ?)",
-            (self.head[0], fact, self.head[1]),
+            (self._head[0], fact, self._head[1]),
         )
-        return self.head[0]
+        return self._head[0]
 
     def _known(self, client_order_id: str) -> JournalEntry:
         known = reads.entry(self._connection, client_order_id)

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from roboinvest.core.errors import BadSettings, TryLater
 from roboinvest.core.journal import JournalState
-from roboinvest.runtime.journal.file import in_words, open_reader
-from roboinvest.runtime.journal.schema import GENESIS
+from roboinvest.runtime.journal.schema import GENESIS, KIND
 from roboinvest.runtime.journal.values import Chain, digest_after, digest_of
+from roboinvest.runtime.lanes.file import in_words, open_reader
 
 _TABLES: Final[Mapping[str, str]] = {
     "intents": """
@@ -46,7 +46,7 @@ def verify_file(path: Path) -> Chain:
         TryLater: it cannot be read now.
     """
     try:
-        with contextlib.closing(open_reader(path)) as connection:
+        with contextlib.closing(open_reader(path, KIND)) as connection:
             connection.execute("BEGIN")  # one moment for all tables, whoever writes meanwhile
             replay = _Replay()
             chain = _chained(connection, replay, path)

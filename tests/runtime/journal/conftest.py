@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from roboinvest.runtime.in_flight import InFlight
-from roboinvest.runtime.journal import file
 from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
+from roboinvest.runtime.lanes import file
 
 
 class Disk:

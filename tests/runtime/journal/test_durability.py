@@ -19,8 +19,8 @@ import pytest
 from roboinvest.core.errors import Refused, TryLater
 from roboinvest.core.journal import JournalState
 from roboinvest.runtime.in_flight import InFlight
-from roboinvest.runtime.journal.lane import MAX_BATCH
 from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
+from roboinvest.runtime.lanes.lane import MAX_BATCH
 from tests.fakes.journals import LIMITS, an_execution, an_intent, minute
 from tests.fakes.virtual_time import run_virtual
 from tests.runtime.journal.conftest import Disk

@@ -14,8 +14,8 @@ import pytest
 from roboinvest.core.errors import BadSettings, TryLater
 from roboinvest.core.journal import JournalState
 from roboinvest.runtime.in_flight import InFlight
-from roboinvest.runtime.journal import file
 from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
+from roboinvest.runtime.lanes import file
 from tests.fakes.journals import LIMITS, an_execution, an_intent, minute
 from tests.runtime.journal.conftest import Disk
 

@@ -15,7 +15,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 from roboinvest.core.errors import RoboInvestError, TryLater
 from roboinvest.runtime.in_flight import InFlight
-from roboinvest.runtime.journal.requests import LoopRequest, Request, ThreadRequest, tell_all
+from roboinvest.runtime.lanes.requests import (
+    Asked,
+    LoopRequest,
+    Request,
+    ThreadRequest,
+    tell_all,
+)
 
 ResultT = TypeVar("ResultT")
 MAX_QUEUED: Final = 10_000
@@ -35,8 +41,19 @@ class Server(Protocol):
 class Lane:
     """One thread; `ask` and `ask_now` hand it work, and return what came of it."""
 
-    def __init__(self, name: str, open_server: Callable[[], Server], in_flight: InFlight) -> None:
+    def __init__(
+        self, name: str, whose: str, open_server: Callable[[], Server], in_flight: InFlight
+    ) -> None:
+        """Take what to work with.
+
+        Args:
+            name: of the thread.
+            whose: begins its sentences: "the order journal".
+            open_server: called by the thread.
+            in_flight: counts what tasks wait for.
+        """
         self._name = name
+        self._whose = whose
         self._open_server = open_server
         self._in_flight = in_flight
         self._wake = threading.Condition()
@@ -53,39 +70,63 @@ class Lane:
 
     async def open(self, timeout_s: float) -> None:
         """Start the thread, and return when it has its connection."""
-        request = LoopRequest("open", _serves, self._in_flight)
+        request = LoopRequest(self._asked("open", _serves), self._in_flight)
         self._start(request)
         await request.wait(timeout_s)
 
     def open_now(self, timeout_s: float) -> None:
         """Start the thread, and return when it has its connection."""
-        request = ThreadRequest("open", _serves)
+        request = ThreadRequest(self._asked("open", _serves))
         self._start(request)
         request.wait(timeout_s)
 
-    async def ask(self, what: str, work: Callable[[Any], ResultT], timeout_s: float) -> ResultT:
-        """Return what the work returns; a caller that is cancelled leaves it to be done."""
-        request = LoopRequest(what, work, self._in_flight)
+    async def ask(
+        self,
+        what: str,
+        work: Callable[[Any], ResultT],
+        timeout_s: float,
+        *,
+        after: Callable[[ResultT], None] | None = None,
+    ) -> ResultT:
+        """Return what the work returns; a caller that is cancelled leaves it to be done.
+
+        The loop calls `after` with what came of it, before the caller goes on, and also when
+        nobody waits any more.
+        """
+        request = LoopRequest(self._asked(what, work), self._in_flight, after=after)
         self._put(request)
         return await request.wait(timeout_s)
 
+    def post(self, what: str, work: Callable[[Any], object]) -> None:
+        """Have work done for which nobody waits; what it comes to is dropped.
+
+        Raises:
+            TryLater: the lane takes nothing any more.
+        """
+        request = LoopRequest(self._asked(what, work), self._in_flight)
+        request.leave()
+        self._put(request)
+
     def ask_now(self, what: str, work: Callable[[Any], ResultT], timeout_s: float) -> ResultT:
         """Return what the work returns; for a thread that may wait."""
-        request = ThreadRequest(what, work)
+        request = ThreadRequest(self._asked(what, work))
         self._put(request)
         return request.wait(timeout_s)
 
     async def close(self, timeout_s: float) -> None:
         """Refuse what comes from now on, do what is queued, and end the thread."""
-        request = LoopRequest("close", _serves, self._in_flight)
+        request = LoopRequest(self._asked("close", _serves), self._in_flight)
         self._end(request)
         await request.wait(timeout_s)
 
     def close_now(self, timeout_s: float) -> None:
         """Refuse what comes from now on, do what is queued, and end the thread."""
-        request = ThreadRequest("close", _serves)
+        request = ThreadRequest(self._asked("close", _serves))
         self._end(request)
         request.wait(timeout_s)
+
+    def _asked(self, what: str, work: Callable[[Any], ResultT]) -> Asked[ResultT]:
+        return Asked(self._whose, what, work)
 
     def _start(self, opened: Request) -> None:
         self._is_running = True
@@ -101,7 +142,7 @@ class Lane:
                 self._wake.notify()
                 return
         request.drop()
-        raise TryLater(f"the order journal could not {request.what}: {why}; nothing was written")
+        raise TryLater(f"{self._whose} could not {request.what}: {why}; nothing was written")
 
     def _end(self, request: Request) -> None:
         with self._wake:
@@ -157,7 +198,7 @@ class Lane:
             ends = self._ends
         for request in left:
             request.error = TryLater(
-                f"the order journal could not {request.what}: {why}; start the daemon again"
+                f"{self._whose} could not {request.what}: {why}; start the daemon again"
             )
         tell_all([*left, *ends])
 

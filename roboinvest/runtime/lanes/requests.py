@@ -1,4 +1,4 @@
-"""Work that waits for a thread of the journal, and how its result comes back.
+"""Work that waits for a lane's thread, and how its result comes back.
 
 Two kinds of callers wait: tasks of an event loop, and threads that work while the loop is wedged.
 Whoever gives up waiting gives up the answer alone: what is queued is done.
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from roboinvest.core.errors import TryLater
@@ -19,10 +20,26 @@ ResultT = TypeVar("ResultT")
 _PENDING: Final = object()
 
 
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[ResultT]):
+    """What a lane is asked for, and the words for it."""
+
+    whose: str  # "the order journal"
+    what: str  # completes "... could not"
+    work: Callable[[Any], ResultT]
+
+    def too_late(self, timeout_s: float) -> TryLater:
+        """Return the error of what was not answered in time."""
+        return TryLater(
+            f"{self.whose} did not {self.what} within {timeout_s:g} s; it may still be written, so "
+            "send nothing, look at the disk, and ask again: what is known is only read"
+        )
+
+
 class Request(Protocol):
     """What the thread sees of a request; it sets one of `result` and `error`."""
 
-    what: str  # completes "the order journal could not ..."
+    what: str  # completes "... could not"
     work: Callable[[Any], object]
     result: object
     error: BaseException | None
@@ -41,11 +58,19 @@ class Request(Protocol):
 class LoopRequest(Generic[ResultT]):
     """A request of a task; its job counts as in flight until it is done, waited for or not."""
 
-    def __init__(self, what: str, work: Callable[[Any], ResultT], in_flight: InFlight) -> None:
-        self.what = what
-        self.work: Callable[[Any], object] = work
+    def __init__(
+        self,
+        asked: Asked[ResultT],
+        in_flight: InFlight,
+        *,
+        after: Callable[[ResultT], None] | None = None,
+    ) -> None:
+        self.what = asked.what
+        self.work: Callable[[Any], object] = asked.work
         self.result: object = _PENDING
         self.error: BaseException | None = None
+        self._asked = asked
+        self._after = after
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[object] = self._loop.create_future()
         self._held = contextlib.ExitStack()
@@ -66,11 +91,17 @@ class LoopRequest(Generic[ResultT]):
             async with asyncio.timeout(timeout_s):
                 return cast("ResultT", await self._future)
         except TimeoutError as error:
-            raise too_late(self.what, timeout_s) from error
+            raise self._asked.too_late(timeout_s) from error
+
+    def leave(self) -> None:
+        """Wait no more: the work is done, and its answer dropped."""
+        self._future.cancel()
 
     def tell(self) -> None:
-        """Wake the task, if it still waits."""
+        """Wake the task, if it still waits; what comes after the work happens in any case."""
         self._held.close()
+        if self._after is not None and self.error is None:  # by the loop: it may fail by itself
+            self._loop.call_soon(self._after, cast("ResultT", self.result))
         if self._future.done():
             return
         if self.error is not None:
@@ -88,11 +119,12 @@ class ThreadRequest(Generic[ResultT]):
 
     loop: asyncio.AbstractEventLoop | None = None
 
-    def __init__(self, what: str, work: Callable[[Any], ResultT]) -> None:
-        self.what = what
-        self.work: Callable[[Any], object] = work
+    def __init__(self, asked: Asked[ResultT]) -> None:
+        self.what = asked.what
+        self.work: Callable[[Any], object] = asked.work
         self.result: object = _PENDING
         self.error: BaseException | None = None
+        self._asked = asked
         self._told = threading.Event()
 
     def wait(self, timeout_s: float) -> ResultT:
@@ -102,7 +134,7 @@ class ThreadRequest(Generic[ResultT]):
             TryLater: it took longer; it may still be done, and asking again is safe.
         """
         if not self._told.wait(timeout_s):
-            raise too_late(self.what, timeout_s)
+            raise self._asked.too_late(timeout_s)
         if self.error is not None:
             raise self.error
         return cast("ResultT", self.result)
@@ -130,14 +162,6 @@ def tell_all(requests: Iterable[Request]) -> None:
         except RuntimeError:  # the loop is closed, and with it everybody who waited there
             for request in waiting:
                 request.drop()
-
-
-def too_late(what: str, timeout_s: float) -> TryLater:
-    """Return the error of a request that was not answered in time."""
-    return TryLater(
-        f"the order journal did not {what} within {timeout_s:g} s; it may still be written, so "
-        "send nothing, look at the disk, and ask again: what is known is only read"
-    )
 
 
 def _tell_each(requests: Iterable[Request]) -> None:

@@ -1,4 +1,4 @@
-"""What the two threads of the journal do with a batch: one commits it, one reads it.
+"""What the two threads of a file do with a batch: one commits it, one reads it.
 
 GROUP COMMIT: all changes of a batch go into one transaction, and so one wait for the disk; each in
 a savepoint, so that one which a rule refuses takes no other along. What the file refuses, it
@@ -11,19 +11,37 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from roboinvest.core.errors import RoboInvestError, TryLater
-from roboinvest.runtime.journal.file import in_words
-from roboinvest.runtime.journal.requests import Request
-from roboinvest.runtime.journal.transaction import Transaction
+from roboinvest.runtime.lanes.file import in_words
+from roboinvest.runtime.lanes.requests import Request
+
+TransactionT = TypeVar("TransactionT")
 
 
-class Writer:
+class Writer(Generic[TransactionT]):
     """Commits batches."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        whose: str,
+        begin: Callable[[sqlite3.Connection], TransactionT],
+    ) -> None:
+        """Take the file.
+
+        Args:
+            connection: writes.
+            path: where it was opened.
+            whose: begins its sentences: "the order journal".
+            begin: makes what the work of requests is given, from what stands in the file.
+        """
         self._connection = connection
         self._path = path
+        self._whose = whose
+        self._begin = begin
         self._identity = _identity(path)
         self.commits = 0  # transactions that changed something
 
@@ -33,31 +51,32 @@ class Writer:
             self._require_same_file()
             before = self._connection.total_changes
             self._connection.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(self._connection)
+            transaction = self._begin(self._connection)
             for request in batch:
-                self._attempt(request, transaction)
+                transaction = self._attempt(request, transaction)
             self._connection.execute("COMMIT")
             self.commits += self._connection.total_changes != before
         except (sqlite3.Error, OSError) as error:
             self._roll_back()
             why = in_words(error) if isinstance(error, sqlite3.Error) else str(error)
             for request in batch:
-                request.error = _unwritten(request.what, why, self._path)
+                request.error = self._unwritten(request.what, why)
 
     def close(self) -> None:
         """Close the file; SQLite folds the log into it if nobody else has it open."""
         self._connection.close()
 
-    def _attempt(self, request: Request, transaction: Transaction) -> None:
-        head = transaction.head
+    def _attempt(self, request: Request, transaction: TransactionT) -> TransactionT:
+        """Do what one asks for; return the transaction to go on with."""
         self._connection.execute("SAVEPOINT one")
         try:
             request.result = request.work(transaction)
         except (RoboInvestError, ValueError) as error:
             request.error = error
             self._connection.execute("ROLLBACK TO one")
-            transaction.head = head
+            transaction = self._begin(self._connection)  # what it kept in mind did not happen
         self._connection.execute("RELEASE one")
+        return transaction
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # the next BEGIN says it again
@@ -69,13 +88,20 @@ class Writer:
         if _identity(self._path) != self._identity:
             raise OSError(f"{self._path} was replaced while it was open")
 
+    def _unwritten(self, what: str, why: str) -> TryLater:
+        return TryLater(
+            f"{self._whose} could not {what}: {why} ({self._path}); nothing was written, so send "
+            "nothing: make room or mend the disk, and ask again"
+        )
+
 
 class Reader:
     """Answers questions, each by itself; it never waits for the writer."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, whose: str) -> None:
         self._connection = connection
         self._path = path
+        self._whose = whose
 
     def serve(self, batch: Sequence[Request]) -> None:
         """Answer each of a batch."""
@@ -93,7 +119,7 @@ class Reader:
             request.error = error
         except sqlite3.Error as error:
             request.error = TryLater(
-                f"the order journal could not {request.what}: {in_words(error)} ({self._path}); "
+                f"{self._whose} could not {request.what}: {in_words(error)} ({self._path}); "
                 "look at the disk and ask again"
             )
 
@@ -101,10 +127,3 @@ class Reader:
 def _identity(path: Path) -> tuple[int, int]:
     stat = path.stat()
     return stat.st_dev, stat.st_ino
-
-
-def _unwritten(what: str, why: str, path: Path) -> TryLater:
-    return TryLater(
-        f"the order journal could not {what}: {why} ({path}); nothing was written, so send "
-        "nothing: make room or mend the disk, and ask again"
-    )

@@ -1,8 +1,8 @@
-"""The journal's file: made, checked and opened, and SQLite's errors told in our words.
+"""A file of ours: made, checked and opened, and SQLite's errors told in our words.
 
 A file that is damaged, empty beside a log that is not, of another program or of a newer one is
-refused before anything is written to it. `synchronous=FULL` because an order that was sent must
-be known after a power cut.
+refused before anything is written to it. `synchronous=FULL` because an order that was sent, and
+money that was spent, must be known after a power cut.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import quote
 
 from roboinvest.core.errors import BadSettings, TryLater
 from roboinvest.runtime.folder import sync_folder
-from roboinvest.runtime.journal import schema
 
 Connect = Callable[[Path], sqlite3.Connection]
 
@@ -27,36 +27,61 @@ _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _READ_ONLY: Final = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileKind:
+    """What a file is told by, how it came to be, and what is said of it.
+
+    A step that was released is never edited: the next one goes below it.
+    """
+
+    name: str  # "order journal"
+    application_id: int  # SQLite's mark of whose file it is
+    steps: tuple[tuple[str, ...], ...]  # statements; the last step is the version
+    probe: str  # a statement that changes nothing, and fails where nothing can be written
+    when_damaged: str  # what a person does then
+
+    @property
+    def version(self) -> int:
+        """Return the number of the last step."""
+        return len(self.steps)
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Return a connection that writes; whoever uses it begins its transactions."""
     return _connection(path, "rw")
 
 
-def open_writer(path: Path, connect: Connect) -> sqlite3.Connection:
+def open_writer(path: Path, kind: FileKind, connect: Connect) -> sqlite3.Connection:
     """Make the file or check the one that is there, and return the connection that writes.
 
     Raises:
-        BadSettings: it is damaged, not a journal, of a newer program, or cannot be written.
+        BadSettings: it is damaged, of another kind, of a newer program, or cannot be written.
         TryLater: another process holds it, or the disk is full.
     """
     _claim(path)
-    with _opening(path):
-        _check(path)
+    with _opening(path, kind):
+        _check(path, kind)
         connection = connect(path)
         try:
-            _prepare(connection, path)
+            _prepare(connection, path, kind)
         except BaseException:
             connection.close()
             raise
         return connection
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """Return a connection that only reads; the file has to be there."""
-    with _opening(path):
+def open_reader(path: Path, kind: FileKind) -> sqlite3.Connection:
+    """Return a connection that only reads; the file has to be there.
+
+    Raises:
+        BadSettings: it is no file of this kind, of a newer program, or damaged where it was read.
+        TryLater: another process holds it.
+    """
+    with _opening(path, kind):
         connection = _connection(path, "rw")  # a reader of a log needs its index in shared memory
         try:
             connection.execute("PRAGMA query_only = ON")
+            _require_ours(connection, path, kind)
         except BaseException:
             connection.close()
             raise
@@ -94,30 +119,37 @@ def _claim(path: Path) -> None:
         raise _unwritable(path, error.strerror or str(error)) from error
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, kind: FileKind) -> None:
     """Read the whole file through SQLite's quick check; nothing is written."""
     log = path.with_name(f"{path.name}-wal")
     if path.stat().st_size == 0:
         if log.exists() and log.stat().st_size > 0:  # SQLite would throw the log away
-            raise _damaged(path, f"it is empty and {log.name} is not")
+            raise _damaged(path, kind, f"it is empty and {log.name} is not")
         return
     with contextlib.closing(_connection(path, "ro")) as connection:
         finding = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         if finding != "ok":
-            raise _damaged(path, finding.splitlines()[0])
-        if not schema.is_ours(connection):
+            raise _damaged(path, kind, finding.splitlines()[0])
+        _require_ours(connection, path, kind)
+
+
+def _require_ours(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:
+    version = _version_of(connection)
+    mark = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if mark != kind.application_id:
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+        if (mark, tables, version) != (0, 0, 0):  # else it is new
             raise BadSettings(
-                f"{path} is a database of another program, and no order journal; move it away"
+                f"{path} is a database of another program, and no {kind.name}; move it away"
             )
-        version = schema.version_of(connection)
-    if version > schema.VERSION:
+    if version > kind.version:
         raise BadSettings(
             f"{path} was written by a newer program (version {version}, this one knows "
-            f"{schema.VERSION}); install that program again"
+            f"{kind.version}); install that program again"
         )
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:
     mode = str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
     if mode != "wal":
         raise BadSettings(
@@ -127,25 +159,40 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
     connection.execute("BEGIN IMMEDIATE")
-    schema.bring_to_head(connection)
-    connection.execute("UPDATE intents SET reason = reason WHERE 0")  # may it be written? no change
+    _bring_to_head(connection, kind)
+    connection.execute(kind.probe)
     connection.execute("COMMIT")
 
 
+def _bring_to_head(connection: sqlite3.Connection, kind: FileKind) -> None:
+    """Take the steps that are missing, all in the transaction that is open."""
+    done = _version_of(connection)
+    for statement in (statement for step in kind.steps[done:] for statement in step):
+        connection.execute(statement)
+    if done < kind.version:
+        connection.execute(f"PRAGMA application_id = {kind.application_id}")
+        connection.execute(f"PRAGMA user_version = {kind.version}")
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the last step that was taken; 0 for a new file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 @contextlib.contextmanager
-def _opening(path: Path) -> Iterator[None]:
+def _opening(path: Path, kind: FileKind) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        _refuse(path, error)
+        _refuse(path, kind, error)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error
 
 
-def _refuse(path: Path, error: sqlite3.Error) -> NoReturn:
+def _refuse(path: Path, kind: FileKind, error: sqlite3.Error) -> NoReturn:
     name = str(getattr(error, "sqlite_errorname", ""))
     if name.startswith(_DAMAGED):
-        raise _damaged(path, in_words(error)) from error
+        raise _damaged(path, kind, in_words(error)) from error
     if name.startswith(_READ_ONLY):
         raise _unwritable(path, in_words(error)) from error
     raise TryLater(
@@ -154,10 +201,10 @@ def _refuse(path: Path, error: sqlite3.Error) -> NoReturn:
     ) from error
 
 
-def _damaged(path: Path, finding: str) -> BadSettings:
+def _damaged(path: Path, kind: FileKind, finding: str) -> BadSettings:
     return BadSettings(
         f"{path} is damaged ({finding}); nothing was written to it: put a copy in its place, or "
-        "move it and its -wal away, and compare orders and positions with the broker by hand"
+        f"move it and its -wal away, and {kind.when_damaged}"
     )
 
 
