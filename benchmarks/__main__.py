@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import baselines, disk, journal, orders, process, ticks, virtual
+from benchmarks import baselines, disk, journal, models, orders, process, ticks, virtual
 from benchmarks.table import Row, load, machine, show, write_json
 
 Family = Callable[[Path], list[Row]]  # measures in a folder
@@ -25,6 +25,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     disk.FAMILY: disk.rows,
     journal.FAMILY: journal.rows,
     orders.FAMILY: orders.rows,
+    models.FAMILY: models.rows,
 }
 KEPT_OVER_BOOTS: Final = Path("/var/tmp")  # noqa: S108 on a disk, where /tmp is often memory
 

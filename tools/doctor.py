@@ -17,10 +17,14 @@ from typing import Final
 
 from roboinvest.core.errors import RoboInvestError
 from roboinvest.core.ports import Calendar
+from roboinvest.runtime.configuration.llm_sections import Provider
+from roboinvest.runtime.configuration.secrets import Secrets
 from roboinvest.runtime.configuration.sections import BrokerKind
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.halt import HaltFile
+from roboinvest.runtime.llm.chains import PRICES_FILE, places_of, read_prices
+from roboinvest.runtime.prompts.files import default_folder
 
 MIN_FREE_MB: Final = 500
 OLDEST_PYTHON: Final = (3, 11)
@@ -49,9 +53,15 @@ class Doctor:
     """Examines one installation and one data folder."""
 
     def __init__(
-        self, settings: Settings, folder: DataFolder, calendar: Calendar, now: datetime
+        self,
+        settings: Settings,
+        folder: DataFolder,
+        calendar: Calendar,
+        now: datetime,
+        secrets: Secrets | None = None,
     ) -> None:
         self._settings = settings
+        self._secrets = secrets or Secrets()
         self._folder = folder
         self._calendar = calendar
         self._now = now
@@ -145,8 +155,28 @@ class Doctor:
         return Finding(name="text recall", grade=Grade.OK, fact="chromadb is installed")
 
     def _model(self) -> Finding:
-        provider = self._settings.llm.provider.value
-        return Finding(name="model", grade=Grade.OK, fact=f"{provider}, no key needed, no cost")
+        """Say whether the configured model can be asked; whether it answers costs money to know."""
+        settings, llm = self._settings, self._settings.llm
+        if llm.provider is Provider.RULES:
+            return Finding(name="model", grade=Grade.OK, fact="rules, no key needed, no cost")
+        try:
+            (place, *more) = places_of(
+                "strategist",
+                llm,
+                self._secrets,
+                read_prices(default_folder().parent / PRICES_FILE, llm.models),
+                loopback_only=settings.testing.loopback_only == "on",
+            )
+        except RoboInvestError as error:
+            fact = f"off, so rules answer: {error}"
+            return Finding(name="model", grade=Grade.WARN, fact=fact, mend="mend that, start again")
+        price = place.price
+        then = f", then {', '.join(each.model for each in more)}" if more else ""
+        fact = (
+            f"{place.model}{then}, {price.input_usd:f} USD in and {price.output_usd:f} USD out per "
+            f"million tokens, {llm.day_cap_usd:f} USD a day; roboinvest llm test asks it"
+        )
+        return Finding(name="model", grade=Grade.OK, fact=fact)
 
     def _broker(self) -> Finding:
         kind, live = self._settings.broker.kind, self._settings.alpaca.live

@@ -12,31 +12,36 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
+from roboinvest.app.hindsight import cutoffs_of
+from roboinvest.app.language_models import OpenedModels
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.app.trading_floor import START_WITHIN_S, TradingFloor
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
-from roboinvest.core.errors import TryLater
+from roboinvest.core.errors import NotRecorded, TryLater
 from roboinvest.core.events import (
     AlertRaised,
     AlertResolved,
+    TickCompleted,
     TradingState,
     TradingStateChanged,
 )
 from roboinvest.core.market.updates import DataCounts
-from roboinvest.core.ports import Clock, LanguageModel
+from roboinvest.core.ports import Clock
 from roboinvest.runtime.alerts import DOCUMENT as ALERTS
 from roboinvest.runtime.alerts import AlertBoard
 from roboinvest.runtime.bus import EventBus
-from roboinvest.runtime.configuration.policies import (
-    restart_limits,
-)
+from roboinvest.runtime.configuration.policies import restart_limits
 from roboinvest.runtime.configuration.secrets import Secrets
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.control.server import ControlServer
 from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.halt import HaltFile
 from roboinvest.runtime.in_flight import InFlight
+from roboinvest.runtime.llm.outcomes import OutcomeLinker
+from roboinvest.runtime.llm.rules import RulesModel
+from roboinvest.runtime.llm.today import TodaysSpend
+from roboinvest.runtime.llm.watch import ALERT_PREFIX, ModelWatch
 from roboinvest.runtime.notifications import LogNotifier
 from roboinvest.runtime.recall.opening import open_recall
 from roboinvest.runtime.recall.recall import Recall, RecallState
@@ -56,6 +61,7 @@ from roboinvest.trading.control_desk import ControlDesk
 from roboinvest.trading.gate import GateWatch, StateKeeper, TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
 from roboinvest.trading.locks.desk import LockDesk
+from roboinvest.trading.strategy_task import STRATEGY_TASK
 from tools.markets import Market
 
 RESUME_WITHIN_S: Final = 30.0  # the control port answers a resume after a reconciliation
@@ -75,7 +81,7 @@ class House:
         in_flight: InFlight,
         secrets: Secrets | None = None,
         opens: Callable[..., OpenedBroker] = open_broker,
-        model: LanguageModel | None = None,
+        models: OpenedModels | None = None,
         chance: random.Random | None = None,
     ) -> None:
         """Take the parts; nothing is opened yet.
@@ -89,7 +95,7 @@ class House:
             in_flight: counts the jobs outside the loop.
             secrets: keys of vendors.
             opens: what `open_broker` does, in its place.
-            model: who answers the strategy's task; None: the rules.
+            models: who answers tasks; they stay the caller's to close. None: the rules.
             chance: spreads restarts in time, nothing more; None: one of its own.
         """
         self._settings, self._options = settings, options
@@ -100,6 +106,7 @@ class House:
         self._clock, self._in_flight = clock, in_flight
         self._halt_file = HaltFile(folder.halt)
         self._gate = TradingGate(self._halt_file)
+        self._models = models or OpenedModels(model=RulesModel(clock))
         self._bus = EventBus(self._clock)
         self._probe = LagProbe(on_stall=lambda stall_s: self._tree().forgive(stall_s))
         self.floor = TradingFloor(
@@ -113,7 +120,7 @@ class House:
             secrets=secrets or Secrets(),
             max_ticks=options.max_ticks,
             opens=opens,
-            model=model,
+            models=self._models,
         )
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reports")
         self._recall_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recall")
@@ -128,6 +135,9 @@ class House:
         """Run until stopped, or until a replay is done; then take everything down in order.
 
         A signal that comes before there is anything to stop is kept until there is.
+
+        Raises:
+            NotRecorded: answers are replayed, and one is missing; the ticks before it stay.
         """
         with stop_signals(self._asked_to_stop, forced):
             return await self._live(forced)
@@ -148,10 +158,12 @@ class House:
             self._listen(store, board)
             reports = self._reports(store, board)
             await reports.load()
-            self._supervisor = self._tree_of(store, reports, forced)
+            self._supervisor = self._tree_of(store, reports, board, forced)
             if self._stop_asked is not None:
                 self._supervisor.request_stop(self._stop_asked)
             end = await self._supervisor.run()
+            if end.error is not None:
+                raise end.error
             return Outcome(
                 exit_code=end.exit_code,
                 reason=end.reason,
@@ -193,6 +205,11 @@ class House:
         about: tuple[type[AlertRaised | AlertResolved], ...] = (AlertRaised, AlertResolved)
         self._bus.subscribe("alert_board", about, board.receive)
         self._bus.subscribe("log_notifier", about, LogNotifier().notify)
+        if self._models.ledger is not None and self._models.prompts is not None:
+            linker = OutcomeLinker(
+                store, self._models.ledger, self._models.prompts, task=STRATEGY_TASK.name
+            )
+            self._bus.subscribe("outcome_linker", (TickCompleted,), linker.receive)
         self._bus.subscribe("state_keeper", (TradingStateChanged,), StateKeeper(store).keep)
 
     def _reports(self, store: Store, board: AlertBoard) -> HouseReports:
@@ -214,11 +231,19 @@ class House:
             clock=self._clock,
             runner=lambda: self.floor.runner,
             limits=self.floor.limits,
+            cutoffs=cutoffs_of(self._settings, self._market),
+            spend=TodaysSpend(ledger, self._clock) if (ledger := self._models.ledger) else None,
         )
 
-    def _tree_of(self, store: Store, reports: HouseReports, forced: ForcedExit) -> Supervisor:
+    def _tree_of(
+        self, store: Store, reports: HouseReports, board: AlertBoard, forced: ForcedExit
+    ) -> Supervisor:
         """Return the services in order of start: the bus first, the sign of life last."""
-        helpers = (*self._guards(store, reports), *self._keepers(store, reports))
+        helpers = (
+            *self._guards(store, reports),
+            *self._keepers(store, reports),
+            *self._minds(board),
+        )
         trading = Child(
             service=self.floor.service(store, reports, self._market_ended),
             restart=Restart.TRANSIENT,
@@ -240,6 +265,7 @@ class House:
             limits=restart_limits(self._settings),
             stop_grace_s=self._settings.supervisor.stop_grace_s,
             on_stopping=lambda: self._begin_to_stop(forced),
+            hopeless=(NotRecorded,),
         )
 
     def _begin_to_stop(self, forced: ForcedExit) -> None:
@@ -297,6 +323,23 @@ class House:
             clock=self._clock,
         )
         return (*keepers, Child(service=self._recall))
+
+    def _minds(self, board: AlertBoard) -> tuple[Child, ...]:
+        """Return what language models need; without any, and nothing to take back, nothing runs."""
+        models = self._models
+        left_open = sorted(board.open_keys(ALERT_PREFIX))
+        if not (models.services or models.off or left_open):
+            return ()
+        watch = ModelWatch(
+            models.off,
+            models.seats,
+            models.ledger,
+            publish=self._bus.publish,
+            clock=self._clock,
+            left_open=left_open,
+            unfit=models.unfit,
+        )
+        return tuple(Child(service=service) for service in (*models.services, watch))
 
     def _liveness(self) -> LivenessFeeder:
         checks = {

@@ -6,10 +6,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
+from roboinvest.app.hindsight import in_disguise
 from roboinvest.app.house import House
+from roboinvest.app.language_models import open_models
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.brokers.alpaca.opening import alpaca_access
+from roboinvest.core.news.reading import READ_NEWS
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.configuration.policies import clock_of
 from roboinvest.runtime.configuration.secrets import Secrets, load_secrets
@@ -19,14 +23,13 @@ from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.halt import HaltFile
 from roboinvest.runtime.halt_guard import HaltGuard, HaltResults
 from roboinvest.runtime.in_flight import InFlight
-from roboinvest.runtime.prompts import PromptFiles, default_folder
-from roboinvest.runtime.supervision.watchdog import (
-    ForcedExit,
-)
+from roboinvest.runtime.supervision.watchdog import ForcedExit
 from roboinvest.runtime.telemetry import Telemetry
 from roboinvest.trading.strategy_task import STRATEGY_TASK
 from tools.data_fetcher.live_market import live_market
 from tools.markets import Market, open_market
+
+TASKS: Final = (STRATEGY_TASK, READ_NEWS)  # every question that a model may be asked
 
 
 def start(
@@ -48,8 +51,8 @@ async def _on_its_loop(
 ) -> Outcome:
     """Do what `start` does. What blocks at the beginning holds up nobody: nothing runs yet."""
     clock = clock_of(settings)
-    folder, secrets, in_flight = DataFolder(settings.data_dir), load_secrets(os.environ), InFlight()
-    PromptFiles(default_folder()).read_all([STRATEGY_TASK.prompt])
+    folder, in_flight = DataFolder(settings.data_dir), InFlight()
+    secrets = load_secrets(os.environ, settings.llm.variables())
     if settings.broker.kind is BrokerKind.ALPACA:
         alpaca_access(settings, secrets)  # a missing key is said before anything is touched
     market = _market_of(settings, secrets, folder, clock=clock, in_flight=in_flight)
@@ -57,13 +60,27 @@ async def _on_its_loop(
         mode = "live" if settings.alpaca.live else market.mode
         stamp = {**market.stamp, "mode": mode, "broker": settings.broker.kind.value}
         market = replace(market, mode=mode, stamp=stamp)
+    if settings.llm.anonymise == "on":  # true and disguised answers do not mix in one folder
+        market = replace(market, stamp={**market.stamp, "anonymise": "on"})
     try:
         folder.take(market.stamp, fresh_at=clock.now() if options.fresh else None)
-        announce(market, folder)
-        house = House(
-            settings, market, folder, options, clock=clock, in_flight=in_flight, secrets=secrets
+        models = await open_models(
+            settings, secrets, folder, TASKS, clock=clock, in_flight=in_flight
         )
-        return await _run_house(house, settings, folder, clock, secrets)
+        models = in_disguise(models, settings, market, clock)
+        async with models.closing:
+            announce(market, folder)
+            house = House(
+                settings,
+                market,
+                folder,
+                options,
+                clock=clock,
+                in_flight=in_flight,
+                secrets=secrets,
+                models=models,
+            )
+            return await _run_house(house, settings, folder, clock, secrets)
     finally:
         if market.close is not None:
             market.close()

@@ -10,6 +10,8 @@ from decimal import Decimal
 from secrets import token_hex
 from typing import Any, Final
 
+from roboinvest.app.hindsight import cutoffs_of
+from roboinvest.app.language_models import OpenedModels
 from roboinvest.brokers.alpaca.opening import DeskOffice, alpaca_access, carry_out_halt
 from roboinvest.brokers.notebook import fold_halt_log
 from roboinvest.brokers.opened import OpenedBroker
@@ -18,7 +20,7 @@ from roboinvest.core.errors import TryLater
 from roboinvest.core.events import TradingState
 from roboinvest.core.mandate import standing
 from roboinvest.core.market.updates import DataCounts
-from roboinvest.core.ports import Broker, Clock, LanguageModel, MarketClock, MarketFeed
+from roboinvest.core.ports import Broker, Clock, MarketClock, MarketFeed
 from roboinvest.core.records import EMPTY_DIGEST
 from roboinvest.core.risk import limits_snapshot
 from roboinvest.core.venue import VenueAccount
@@ -40,13 +42,13 @@ from roboinvest.runtime.halt import Halt
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.journal.halt_log import HaltLog
 from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
-from roboinvest.runtime.llm.rules import RulesModel
 from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.runtime.store import Store
 from roboinvest.trading.account_owner import AccountOwner
 from roboinvest.trading.books import Books
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.graph import TradingGraph
+from roboinvest.trading.news_desk import NewsDesk
 from roboinvest.trading.order_guard import OrderGuard
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
 from roboinvest.trading.schedule import TickSchedule
@@ -82,10 +84,10 @@ class TradingFloor:
         in_flight: InFlight,
         secrets: Secrets,
         max_ticks: int | None,
+        models: OpenedModels,
         opens: Callable[..., OpenedBroker] = open_broker,
-        model: LanguageModel | None = None,
     ) -> None:
-        self._opens, self._model = opens, model or RulesModel(clock)
+        self._opens, self._models, self._model = opens, models, models.model
         self._settings, self._secrets = settings, secrets
         self._market, self._folder = market, folder
         self._gate, self._bus = gate, bus
@@ -218,6 +220,7 @@ class TradingFloor:
             policy=self.policy,
             symbols=market.symbols,
             protections=protection_rules(settings, market.timeframe.length),
+            spend=self._models.spend,
         )
         self._feed = feed
         self.runner = TickRunner(
@@ -272,7 +275,11 @@ class TradingFloor:
         settings, length = self._settings, self._market.timeframe.length
         limits = self.limits
         return TradingGraph(
-            monitor=WorldMonitorAgent(feed, self._market.news, broker),
+            monitor=WorldMonitorAgent(
+                feed,
+                NewsDesk(self._market.news, self._model, books.news, self._market.symbols),
+                broker,
+            ),
             strategy=SimpleOrganicStrategyAgent(
                 self._model,
                 books.account,
@@ -299,5 +306,10 @@ class TradingFloor:
             return None
         market = self._market
         return await summarise(
-            store, self.runner, self.counts(), mode=market.mode, symbols=market.symbols
+            store,
+            self.runner,
+            self.counts(),
+            mode=market.mode,
+            symbols=market.symbols,
+            cutoffs=cutoffs_of(self._settings, market),
         )

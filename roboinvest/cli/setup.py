@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,13 +55,20 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Examine the installation and the data folder; exit 1 when something must be mended."""
-    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.policies import clock_of
+    from roboinvest.runtime.configuration.secrets import load_secrets
     from tools.calendar import ExchangeCalendar
     from tools.doctor import Doctor, Grade
 
     settings = settings_of(config, data_dir)
     folder = folder_of(config, data_dir)
-    findings = Doctor(settings, folder, ExchangeCalendar(), SystemClock().now()).examine()
+    findings = Doctor(
+        settings,
+        folder,
+        ExchangeCalendar(),
+        clock_of(settings).now(),
+        load_secrets(os.environ, settings.llm.variables()),
+    ).examine()
     costs, asked = _ask_vendors(settings, folder) if live else ((), ())
     failed = [each for each in (*findings, *asked) if each.grade is Grade.FAIL]
     if as_json:
@@ -86,7 +92,7 @@ def _ask_vendors(
     import asyncio
     import random
 
-    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.policies import clock_of
     from roboinvest.runtime.configuration.secrets import load_secrets
     from roboinvest.runtime.in_flight import InFlight
     from tools.calendar import ExchangeCalendar
@@ -96,7 +102,7 @@ def _ask_vendors(
     around = Around(
         settings=settings,
         secrets=load_secrets(os.environ),
-        clock=SystemClock(timedelta(seconds=settings.clock.offset_s)),
+        clock=clock_of(settings),
         calendar=ExchangeCalendar(),
         rng=random.Random(0),  # noqa: S311 it spreads waits
         in_flight=InFlight(),

@@ -39,6 +39,7 @@ class DataFolder:
         self.memory = self.root / "memory"
         self.halt = self.root / "HALT"
         self.journal = self.root / "journal.db"
+        self.llm = self.root / "llm.db"
         self.halt_log = self.root / "halt.log"
         self.control_socket = self.root / "control.sock"
         self.halt_results = self.root / "halt.results"

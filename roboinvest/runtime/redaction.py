@@ -60,6 +60,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without secrets, and not longer than a log line should be."""
+        text = self.whole(text)
+        if len(text) > _MAX_TEXT:
+            text = f"{text[:_MAX_TEXT]}… ({len(text) - _MAX_TEXT} more characters)"
+        return text
+
+    def whole(self, text: str) -> str:
+        """Return a text without secrets, however long it is: for a record, not for a log."""
         if text in self._alone:
             return MASK
         if self._inside is not None:
@@ -68,8 +75,6 @@ class Redactor:
             text = shape.sub(MASK, text)
         for named in _AFTER:
             text = named.sub(rf"\g<1>{MASK}", text)
-        if len(text) > _MAX_TEXT:
-            text = f"{text[:_MAX_TEXT]}… ({len(text) - _MAX_TEXT} more characters)"
         return text
 
     def _field(self, name: str, value: object, depth: int) -> object:

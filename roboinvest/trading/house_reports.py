@@ -25,6 +25,8 @@ from roboinvest.core.protections import Lock
 from roboinvest.core.records import TickCommit, TickRecord
 from roboinvest.core.risk import RiskLimits
 from roboinvest.runtime.alerts import AlertBoard
+from roboinvest.runtime.llm.hindsight.contamination import Contamination, Cutoffs
+from roboinvest.runtime.llm.today import TodaysSpend
 from roboinvest.runtime.reports import models
 from roboinvest.runtime.reports.builders import (
     performance_report,
@@ -35,6 +37,7 @@ from roboinvest.runtime.storage.stored import SessionEquity
 from roboinvest.runtime.store import Store
 from roboinvest.runtime.supervision.service import ServiceStatus
 from roboinvest.trading.account_book import AccountFigures
+from roboinvest.trading.budget import BudgetFigures
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.locks.desk import committed_locks
 from roboinvest.trading.risk_lines import RecentRefusals, lock_lines, mandate_line
@@ -88,6 +91,8 @@ class HouseReports:
         clock: Clock,
         runner: Callable[[], TickRunner | None],
         limits: RiskLimits | None = None,
+        cutoffs: Cutoffs | None = None,
+        spend: TodaysSpend | None = None,
     ) -> None:
         self._facts = facts
         self._store = store
@@ -98,6 +103,9 @@ class HouseReports:
         self._clock = clock
         self._runner = runner
         self._limits = limits
+        self._cutoffs = cutoffs
+        self._spend = spend
+        self._asks: Mapping[str, int] = {}  # answers by source, until the books are read
         self._refusals = RecentRefusals()
         self._locks: Sequence[Lock] = ()
         self._process = psutil.Process()
@@ -118,6 +126,8 @@ class HouseReports:
         self._record = next(iter(await self._store.recent_ticks(1)), None)
         if (account := await self._store.document("account")) is not None:
             self._start_equity = AccountFigures.from_json(account).start_equity
+        if (budget := await self._store.document("budget")) is not None:
+            self._asks = BudgetFigures.from_json(budget).asks
         self._locks = await committed_locks(self._store, self._record.at if self._record else None)
         self._lots = await self._store.lots()
         self._open_orders = await self._store.orders(SHOWN_ORDERS, open_only=True)
@@ -206,9 +216,18 @@ class HouseReports:
             benchmark=("buy and hold, equal weights", runner.books.benchmark.equity())
             if runner
             else None,
+            contamination=self._contamination(),
         )
         self._performance = (drawn_from, report)
         return report
+
+    def _contamination(self) -> Contamination | None:
+        """Return what models may remember of the sessions so far."""
+        if self._cutoffs is None or not self._curve:
+            return None
+        runner = self._runner()
+        asks = runner.books.budget.figures.asks if runner else self._asks
+        return self._cutoffs.judge(asks, min(self._curve), max(self._curve))
 
     async def positions(self) -> models.Positions:
         """Return what is held."""
@@ -249,18 +268,23 @@ class HouseReports:
     async def budget(self) -> models.Budget:
         """Return what language models may cost, and did."""
         runner = self._runner()
-        cap = runner.books.budget.figures.cap_usd if runner else self._policy.start_usd
-        spent = runner.books.budget.figures.spent_usd if runner else Decimal(0)
-        move = runner.books.budget.figures.last_move if runner else None
+        figures = runner.books.budget.figures if runner else None
+        cap = figures.cap_usd if figures else self._policy.start_usd
+        spent, tokens = Decimal(0), 0  # without a model
+        if self._spend is not None:
+            today = await self._spend.look()
+            cap, spent, tokens = today.cap_usd, today.spent_usd + today.reserved_usd, today.tokens
+        move = figures.last_move if figures else None
         return models.Budget(
             generated_at=self._clock.now(),
-            tokens=0,
+            tokens=tokens,
             cost_today=float(spent),
             budget_remaining=float(max(cap - spent, Decimal(0))),
             day_cap_usd=float(cap),
             floor=float(self._policy.floor_usd),
             ceiling=float(self._policy.ceiling_usd),
             last_move=_cap_move(move) if move else None,
+            by_source=figures.asks if figures else self._asks,
         )
 
     def _last_tick(self) -> models.LastTick | None:

@@ -25,6 +25,7 @@ from roboinvest.core.quant.expert import (
     confidence_of,
 )
 from roboinvest.core.tasks import Task, TaskLimits
+from roboinvest.trading.strategy_disguise import mask_inputs, unmask_form
 
 MAX_REASON: Final = 300  # characters
 _FEATURE_DIGITS: Final = 4
@@ -91,6 +92,8 @@ STRATEGY_TASK: Final = Task(
     form=StrategyForm,
     show=show_inputs,
     read=read_form,
+    mask=mask_inputs,
+    unmask=unmask_form,
     limits=TaskLimits(prompt_bytes=256 * 1024, reply_tokens=4_000, deadline_s=20.0),
 )
 

@@ -7,20 +7,34 @@ from typing import Any
 
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.records import EMPTY_DIGEST
+from roboinvest.runtime.llm.hindsight.contamination import Cutoffs
 from roboinvest.runtime.store import Store
 from roboinvest.trading.tick import TickRunner
 
 
 async def summarise(
-    store: Store, runner: TickRunner, counts: DataCounts, *, mode: str, symbols: Sequence[str]
+    store: Store,
+    runner: TickRunner,
+    counts: DataCounts,
+    *,
+    mode: str,
+    symbols: Sequence[str],
+    cutoffs: Cutoffs | None = None,
 ) -> dict[str, Any]:
     """Return the figures of the whole run, also of the parts before a restart.
 
     Money is in USD, rounded to cents. `orders` counts what was sent, protective legs included.
+    `cutoffs` says what models may remember; `contamination` is null where none was asked.
     """
     totals, figures = await store.totals(), runner.books.account.figures
     last = next(iter(await store.recent_ticks(1)), None)
     budget = runner.books.budget.figures
+    curve = await store.session_equity() if cutoffs else ()
+    remembered = (
+        cutoffs.judge(budget.asks, curve[0].session_day, curve[-1].session_day)
+        if cutoffs and curve
+        else None
+    )
     return {
         "mode": mode,
         "symbols": list(symbols),
@@ -40,6 +54,7 @@ async def summarise(
             "cost_usd": round(float(budget.total_usd), 6),
             "by_source": dict(budget.asks),
         },
+        "contamination": remembered.to_json() if remembered else None,
         "data": {
             "rows": counts.rows,
             "used": counts.used,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from roboinvest.app.house import House
+from roboinvest.app.language_models import OpenedModels
 from roboinvest.app.options import RunOptions
 from roboinvest.brokers.alpaca.opening import DeskOffice
 from roboinvest.brokers.desk.desk import OrderDesk
@@ -164,7 +165,7 @@ class DaemonLife(Life):
                 clock=around.clock,
                 in_flight=around.in_flight,
                 opens=self._open_broker,
-                model=around.model,
+                models=OpenedModels(model=around.model),
                 chance=random.Random(self.number),
             )
             return f"exit {(await house.run(forced)).exit_code}"

@@ -9,13 +9,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from roboinvest.runtime.configuration.sections import OnOff, Seconds, Section, Usd, split
 
 Cap = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 Method = Literal["json_schema", "json_mode", "function_calling"]
-ModelName = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^\S+$")]
+
+
+def _one_word(name: str) -> str:
+    if name.split() != [name]:
+        raise ValueError(f"{name!r} is no name of a model, which has no spaces; correct it")
+    return name
+
+
+ModelName = Annotated[
+    str, StringConstraints(min_length=1, max_length=120), AfterValidator(_one_word)
+]
 ModelNames = Annotated[tuple[ModelName, ...], BeforeValidator(split)]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 KEY_VARIABLE = "OPENAI_API_KEY"

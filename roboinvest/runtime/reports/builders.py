@@ -14,8 +14,10 @@ from typing import Final
 from roboinvest.core.ledger import Lot, Trade
 from roboinvest.core.orders import Leg, Order
 from roboinvest.core.performance import PERIODS_PER_YEAR, figures
+from roboinvest.runtime.llm.hindsight.contamination import Contamination
 from roboinvest.runtime.reports.models import (
     BenchmarkLine,
+    ContaminationLine,
     EquityPoint,
     Interval,
     Performance,
@@ -47,11 +49,13 @@ def performance_report(
     curve: Sequence[SessionEquity],
     trades: Sequence[Trade],
     benchmark: tuple[str, Decimal] | None = None,
+    contamination: Contamination | None = None,
 ) -> Performance:
     """Return performance.json from the account, the equity curve and every round trip.
 
     `curve` holds the sessions so far, oldest first, the running one included; `benchmark` is the
-    name and the equity (USD) of the same money left alone.
+    name and the equity (USD) of the same money left alone; `contamination` is what the models
+    behind the decisions may remember of these sessions.
     """
     closes = [float(start_equity), *(float(day.close_equity) for day in curve)]
     result = figures(closes, trades)
@@ -85,6 +89,7 @@ def performance_report(
             )
             for day in curve
         ),
+        contamination=ContaminationLine(**contamination.to_json()) if contamination else None,
     )
 
 

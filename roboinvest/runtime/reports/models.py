@@ -214,6 +214,15 @@ class BenchmarkLine(Record):
     excess_return: Fraction | None  # ours minus the benchmark's
 
 
+class ContaminationLine(Record):
+    """What a language model may remember of the days that it was asked about."""
+
+    model: str
+    cutoff: date | None  # last day that its training data may speak of; null: not known
+    marked: bool  # figures are shown with the text
+    text: str
+
+
 class Performance(Report):
     """performance.json: what it came to."""
 
@@ -235,6 +244,7 @@ class Performance(Report):
     profit_factor: Figure | None
     benchmark: BenchmarkLine | None
     equity_curve: tuple[EquityPoint, ...]
+    contamination: ContaminationLine | None = None  # null: no model was asked
 
 
 class PositionLine(Record):
@@ -329,6 +339,7 @@ class Budget(Report):
     floor: Cost
     ceiling: Cost
     last_move: BudgetMove | None
+    by_source: Mapping[str, Count] = Field(default_factory=dict)  # answers since the start
 
 
 REPORTS: Final[Mapping[str, type[Report]]] = {

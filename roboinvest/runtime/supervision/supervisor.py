@@ -17,7 +17,7 @@ import difflib
 import itertools
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -57,6 +57,7 @@ class HouseEnd:
     exit_code: int
     reason: str
     abandoned: tuple[str, ...] = ()  # services with a run that ignored its cancellation
+    error: BaseException | None = None  # that no restart mends
 
 
 class Supervisor:
@@ -72,6 +73,7 @@ class Supervisor:
         limits: RestartLimits,
         stop_grace_s: float = 20.0,
         on_stopping: Callable[[], None] = lambda: None,
+        hopeless: tuple[type[Exception], ...] = (),
     ) -> None:
         """Take the tree; nothing runs yet.
 
@@ -83,16 +85,15 @@ class Supervisor:
             limits: of restarts.
             stop_grace_s: for the whole stop.
             on_stopping: called once, at the moment a stop begins.
+            hopeless: errors of essential services that no restart mends: the first ends it all.
         """
         records = (RestartRecord(limits, rng) for _ in itertools.count())
         self._units = units_of(groups, records)
         self._kept = {kept.name: kept for unit in self._units for kept in unit.members}
         if len(self._kept) != sum(len(unit.members) for unit in self._units):
             raise ValueError("two services have the same name")
-        self._clock = clock
-        self._publish = publish
-        self._stop_grace_s = stop_grace_s
-        self._on_stopping = on_stopping
+        self._clock, self._publish = clock, publish
+        self._stop_grace_s, self._on_stopping, self._hopeless = stop_grace_s, on_stopping, hopeless
         self._log = structlog.get_logger("roboinvest.supervisor")
         self._end: HouseEnd | None = None
         self._ending = asyncio.Event()
@@ -117,8 +118,7 @@ class Supervisor:
             self._finish(STOPPED, "cancelled")
             await self._stop_house()
         end = self._end or HouseEnd(exit_code=STOPPED, reason="cancelled")
-        names = sorted(set(self._abandoned.values()))
-        return HouseEnd(exit_code=end.exit_code, reason=end.reason, abandoned=tuple(names))
+        return replace(end, abandoned=tuple(sorted(set(self._abandoned.values()))))
 
     def request_stop(self, reason: str) -> None:
         """Begin an orderly stop."""
@@ -221,6 +221,10 @@ class Supervisor:
             return
         lived_s = 0.0 if kept.ctx is None else loop.time() - kept.ctx.started_at
         kept.last_error, kept.in_trouble = end.reason, True
+        if kept.child.essential and isinstance(end.error, self._hopeless):
+            kept.task, kept.state = None, ServiceState.QUARANTINED
+            self._finish(ESCALATED, end.reason, end.error)
+            return
         self._log.error("service_failed", service=kept.name, reason=end.reason, exc_info=end.error)
         if await self._take_down(unit, kept):
             self._decide(kept, end.reason, lived_s)
@@ -358,10 +362,10 @@ class Supervisor:
             )
         )
 
-    def _finish(self, exit_code: int, reason: str) -> None:
+    def _finish(self, exit_code: int, reason: str, error: BaseException | None = None) -> None:
         if self._end is not None:
             return
-        self._end = HouseEnd(exit_code=exit_code, reason=reason)
+        self._end = HouseEnd(exit_code=exit_code, reason=reason, error=error)
         self._log.info("house_stopping", exit_code=exit_code, reason=reason)
         self._on_stopping()
         self._ending.set()

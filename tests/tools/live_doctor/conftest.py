@@ -51,7 +51,7 @@ def alpaca_only(alpaca: AlpacaServer) -> Visit:
             "alpaca_api_key": words.pop("key", alpaca.key),
             "alpaca_secret_key": words.pop("secret", alpaca.secret),
         }
-        keys = {name: Secret(text) for name, text in given.items() if text}
+        keys: dict[str, Any] = {name: Secret(text) for name, text in given.items() if text}
         where = {
             "alpaca.base_url": alpaca.url,
             "alpaca.data_url": alpaca.url,
