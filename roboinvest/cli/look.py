@@ -19,8 +19,9 @@ from roboinvest.cli.settings import folder_of
 if TYPE_CHECKING:
     from roboinvest.core.orders import Order
     from roboinvest.runtime.folder import DataFolder
-    from roboinvest.runtime.reports.models import Performance, SystemStatus
+    from roboinvest.runtime.reports.models import Budget, Performance, SystemStatus
 
+LIVE: Final = "live"  # the mode in which orders move real money
 FRESH_S: Final = 30.0  # a status file older than this is not the voice of a living daemon
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
 
@@ -37,7 +38,7 @@ def status(
     from roboinvest.core.errors import TryLater
     from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.reports.files import read_report
-    from roboinvest.runtime.reports.models import Alerts, Performance, SystemStatus
+    from roboinvest.runtime.reports.models import Alerts, Budget, Performance, SystemStatus
 
     folder = folder_of(config, data_dir)
     running = folder.holder() is not None
@@ -54,7 +55,8 @@ def status(
     else:
         performance = read_report(folder.reports / "performance.json", Performance)
         alerts = read_report(folder.reports / "alerts.json", Alerts)
-        _show_status(found, performance, running=running, age_s=age_s)
+        budget = read_report(folder.reports / "budget.json", Budget)
+        _show_status(found, performance, budget, running=running, age_s=age_s)
         for alert in alerts.alerts:
             if alert.resolved_at is None:
                 line = f"{alert.severity.value}: {alert.message} (x{alert.count})"
@@ -199,9 +201,11 @@ def _nothing_yet(folder: DataFolder, *, running: bool, as_json: bool, check: boo
 
 
 def _show_status(
-    found: SystemStatus, performance: Performance, *, running: bool, age_s: float
+    found: SystemStatus, performance: Performance, budget: Budget, *, running: bool, age_s: float
 ) -> None:
-    label = "SIMULATED market, PAPER broker" if found.simulated else "PAPER broker"
+    label = "REAL MONEY" if found.mode == LIVE else "no real money"
+    if found.simulated:
+        label = f"SIMULATED market, {label}"
     tick = found.last_tick
     last = (
         f"{_minute(tick.at)}: {tick.buys} BUY, {tick.sells} SELL, {tick.holds} HOLD"
@@ -220,6 +224,7 @@ def _show_status(
         "recall": found.recall.state + (f" ({found.recall.reason})" if found.recall.reason else ""),
         "data": f"{found.data.used} bars used, {found.data.quarantined} quarantined",
         **_rules_facts(found),
+        **_answer_facts(budget),
         "services": ", ".join(f"{s.name} {s.state}" for s in troubled) or "all up",
     }
     print_facts(facts)
@@ -236,6 +241,15 @@ def _rules_facts(found: SystemStatus) -> dict[str, Any]:
         last = found.refusals[0]
         facts["refused"] = f"{last.text} ({last.rule}, {_minute(last.last_at)}, x{last.count})"
     return facts
+
+
+def _answer_facts(budget: Budget) -> dict[str, Any]:
+    """Return who answered, where it was not the rules alone, and what that cost."""
+    if not set(budget.by_source) - {"rules"}:
+        return {}
+    shares = ", ".join(f"{source} {n}" for source, n in sorted(budget.by_source.items()))
+    cost = f"{budget.cost_today:.4f} of {budget.day_cap_usd:.2f} USD today"
+    return {"answers": f"{shares}; {cost}"}
 
 
 def _performance_facts(found: Performance) -> dict[str, Any]:
@@ -260,6 +274,8 @@ def _performance_facts(found: Performance) -> dict[str, Any]:
         facts["drawdown"] = f"{found.max_drawdown:.2%} at most, by session closes"
     if found.sharpe.value is not None:
         facts["sharpe"] = f"{found.sharpe.value:+.2f} ({found.sharpe.convention})"
+    if found.contamination is not None and found.contamination.marked:
+        facts["memory"] = found.contamination.text
     return facts
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from roboinvest.cli import data, halt, locks, look, mandate, run, setup
+from roboinvest.cli import data, explain, halt, llm, locks, look, mandate, prompts, run, setup
 from roboinvest.cli.options import ExitCode, exit_code_of
 from roboinvest.core.errors import RoboInvestError
 
@@ -33,11 +33,14 @@ app.command()(look.report)
 app.command()(look.positions)
 app.command()(look.orders)
 app.command()(look.trades)
+app.command()(explain.explain)
 app.add_typer(data.app, name="data")
 app.command()(halt.halt)
 app.command()(halt.resume)
 app.add_typer(mandate.app, name="mandate")
 app.add_typer(locks.app, name="locks")
+app.add_typer(llm.app, name="llm")
+app.add_typer(prompts.app, name="prompts")
 app.command()(setup.schema)
 
 

@@ -39,7 +39,7 @@ def test_status_says_that_it_lives(daemon: Daemon) -> None:
     assert {line["state"] for line in status["services"]} == {"running"}
     words = ask(daemon, "status")
     assert f"running, pid {daemon.pid}" in words.out
-    assert "replay (PAPER broker)" in words.out
+    assert "replay (no real money)" in words.out
 
 
 @pytest.mark.parametrize("command", ["report", "positions", "orders", "trades", "doctor"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -74,6 +75,45 @@ def tick(tick_id: str) -> Select:
 def recent_ticks(limit: int) -> Select:
     """Return the last ticks without their bodies, newest first."""
     return sa.select(*_BODILESS).order_by(ticks.c.at.desc()).limit(limit)
+
+
+def tick_before(at: datetime) -> Select:
+    """Return the last tick at or before an instant, without its body."""
+    return sa.select(*_BODILESS).where(ticks.c.at <= at).order_by(ticks.c.at.desc()).limit(1)
+
+
+def tick_after(at: datetime) -> Select:
+    """Return the first tick after an instant, without its body."""
+    return sa.select(*_BODILESS).where(ticks.c.at > at).order_by(ticks.c.at).limit(1)
+
+
+def active_ticks(limit: int, before: datetime | None) -> Select:
+    """Return ticks on which something was to be bought or sold, with bodies, newest first."""
+    wanted = sa.select(*columns_of(ticks, TickRecord)).where(ticks.c.buys + ticks.c.sells > 0)
+    if before is not None:
+        wanted = wanted.where(ticks.c.at < before)
+    return wanted.order_by(ticks.c.at.desc()).limit(limit)
+
+
+def order(client_order_id: str) -> Select:
+    """Return one order."""
+    return sa.select(*columns_of(orders, Order)).where(orders.c.client_order_id == client_order_id)
+
+
+def orders_of(tick_id: str) -> Select:
+    """Return the orders that a tick sent, legs included, as they arrived."""
+    wanted = sa.select(*columns_of(orders, Order)).order_by(orders.c.seq)
+    return wanted.where(orders.c.tick_id == tick_id)
+
+
+def trades_of(client_order_id: str) -> Select:
+    """Return the round trips that one order began or ended, as they were booked."""
+    wanted = sa.select(*columns_of(trades, Trade)).order_by(trades.c.seq)
+    return wanted.where(
+        sa.or_(
+            trades.c.entry_order_id == client_order_id, trades.c.exit_order_id == client_order_id
+        )
+    )
 
 
 def recent_orders(limit: int, *, open_only: bool) -> Select:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -89,6 +90,20 @@ class StoreReader:
         """Return the last ticks without their bodies, newest first."""
         return await self._read(TickRecord, queries.recent_ticks(limit))
 
+    async def tick_before(self, at: datetime) -> TickRecord | None:
+        """Return the last tick at or before an instant, without its body."""
+        return next(iter(await self._read(TickRecord, queries.tick_before(at))), None)
+
+    async def tick_after(self, at: datetime) -> TickRecord | None:
+        """Return the first tick after an instant, without its body."""
+        return next(iter(await self._read(TickRecord, queries.tick_after(at))), None)
+
+    async def active_ticks(
+        self, limit: int, *, before: datetime | None = None
+    ) -> tuple[TickRecord, ...]:
+        """Return ticks that had a BUY or a SELL, with their bodies, newest first."""
+        return await self._read(TickRecord, queries.active_ticks(limit, before))
+
     async def lots(self) -> tuple[Lot, ...]:
         """Return everything that is held, by agent, symbol and place."""
         return await self._read(Lot, queries.LOTS)
@@ -96,6 +111,22 @@ class StoreReader:
     async def orders(self, limit: int, *, open_only: bool = False) -> tuple[Order, ...]:
         """Return orders, the last to arrive first."""
         return await self._read(Order, queries.recent_orders(limit, open_only=open_only))
+
+    async def order(self, client_order_id: str) -> Order | None:
+        """Return one order; None if there is none of this name."""
+        return next(iter(await self._read(Order, queries.order(client_order_id))), None)
+
+    async def orders_of(self, tick_id: str) -> tuple[Order, ...]:
+        """Return the orders that a tick sent, legs included, as they arrived."""
+        return await self._read(Order, queries.orders_of(tick_id))
+
+    async def trades_of(self, client_order_id: str) -> tuple[Trade, ...]:
+        """Return the round trips that one order began or ended, as they were booked."""
+        return await self._read(Trade, queries.trades_of(client_order_id))
+
+    async def calibration(self) -> tuple[CalibrationCell, ...]:
+        """Return what convictions came to so far, by agent, then bucket."""
+        return await self._read(CalibrationCell, queries.CALIBRATION)
 
     async def fills_of(self, client_order_id: str) -> tuple[Fill, ...]:
         """Return the executions of one order, as they were booked."""
