@@ -338,6 +338,7 @@ class House:
             clock=self._clock,
             left_open=left_open,
             unfit=models.unfit,
+            overruns=models.overruns,
         )
         return tuple(Child(service=service) for service in (*models.services, watch))
 

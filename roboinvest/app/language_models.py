@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -28,8 +29,10 @@ from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.llm.breaker import CircuitBreaker
 from roboinvest.runtime.llm.chains import PRICES_FILE, ModelPlace, places_of, read_prices
 from roboinvest.runtime.llm.cuts import Cuts
+from roboinvest.runtime.llm.forgetting import ForgetTexts
 from roboinvest.runtime.llm.gateway import LlmGateway, check_task
 from roboinvest.runtime.llm.openai import OpenAiProvider
+from roboinvest.runtime.llm.overruns import Overruns
 from roboinvest.runtime.llm.provider import Provider as ModelProvider
 from roboinvest.runtime.llm.rules import RulesModel
 from roboinvest.runtime.llm.seat import Seat
@@ -62,6 +65,7 @@ class OpenedModels:
     services: tuple[Service, ...] = ()
     seats: tuple[Seat, ...] = ()
     unfit: Callable[[], Mapping[str, str]] = dict  # prompts that cannot be filled in, and why
+    overruns: Overruns = field(default_factory=Overruns)
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -166,12 +170,14 @@ class _Opening:
             check_task(task)
         llm = self.settings.llm
         chains = self.chains({task.role for task in self.tasks})
+        overruns = Overruns()
         ledger = await SpendLedger.open(
             self.folder.llm,
             spend_caps(self.settings),
             in_flight=self.in_flight,
             clock=self.clock,
             recover=True,
+            tell=overruns.hear,
         )
         self.closing.push_async_callback(ledger.close)
         tape = await self._tape(ledger)
@@ -192,14 +198,16 @@ class _Opening:
             max_concurrent=llm.max_concurrent,
             deadline_s=llm.deadline_s,
         )
+        keep = timedelta(days=self.settings.retention.llm_text_days)
         return OpenedModels(
             model=gateway,
             spend=ledger,
             ledger=ledger,
             prompts=prompts,
-            services=(prompts, cuts),
+            services=(prompts, cuts, ForgetTexts(ledger, keep, self.clock)),
             seats=tuple(seat for chain in seats.values() for seat in chain),
             unfit=gateway.unfit,
+            overruns=overruns,
             closing=self.closing.pop_all(),
         )
 

@@ -22,7 +22,8 @@ from typing import Any, Final
 from roboinvest.core.errors import BadSettings, FolderInUse, OtherRun
 
 STAMP_SCHEMA: Final = 1
-_STAYS: Final = frozenset({"lock", "HALT", "README.md", "moving.json", "control.sock"})
+_SPENT: Final = frozenset({"llm.db", "llm.db-wal", "llm.db-shm"})  # money is spent all the same
+_STAYS: Final = frozenset({"lock", "HALT", "README.md", "moving.json", "control.sock"}) | _SPENT
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _ABSENT: Final = "nothing"
 

@@ -280,3 +280,5 @@ class RetentionSettings(Section):
 
     hold_tick_days: int = Field(default=30, ge=1)
     """Days after which a tick that only held keeps its figures and loses its text."""
+    llm_text_days: int = Field(default=90, ge=1)
+    """Days after which prompts and replies of language models are dropped; their cost stays."""

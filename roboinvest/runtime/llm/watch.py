@@ -13,6 +13,7 @@ from typing import Final
 from roboinvest.core.errors import TryLater
 from roboinvest.core.events import Event, Severity
 from roboinvest.core.ports import Clock
+from roboinvest.runtime.llm.overruns import Overruns
 from roboinvest.runtime.llm.seat import Seat
 from roboinvest.runtime.llm.spend.ledger import SpendLedger
 from roboinvest.runtime.standing_alerts import StandingAlerts
@@ -41,6 +42,7 @@ class ModelWatch:
         clock: Clock,
         left_open: Iterable[str] = (),
         unfit: Callable[[], Mapping[str, str]] = dict,
+        overruns: Overruns | None = None,
     ) -> None:
         """Take what is watched.
 
@@ -52,9 +54,11 @@ class ModelWatch:
             clock: of the alerts.
             left_open: keys of the alerts that an earlier run left open, without `ALERT_PREFIX`.
             unfit: tells which prompts cannot be filled in, and why.
+            overruns: tells of calls that cost more than was reserved.
         """
         self._off, self._seats, self._ledger = off, seats, ledger
         self._unfit, self._clock = unfit, clock
+        self._overruns = overruns or Overruns()
         self._models = _alerts(MODEL, "agent", "it answers again", publish)
         self._money = _alerts(BUDGET, "budget", "there is money again", publish)
         keys = tuple(left_open)
@@ -83,7 +87,8 @@ class ModelWatch:
         except TryLater:
             return  # what was told stands until it can be known again
         told = [cap for cap in standing.caps if cap.is_warned or cap.is_stopped]
-        self._money.tell({f"{cap.cap}.{cap.name}".rstrip("."): cap.text for cap in told}, now)
+        causes = {f"{cap.cap}.{cap.name}".rstrip("."): cap.text for cap in told}
+        self._money.tell({**causes, **self._overruns.today(standing.day)}, now)
 
     def _silent_models(self) -> Mapping[str, str]:
         causes = {}
