@@ -133,7 +133,6 @@ class TradeExecutorAgent:
             return
         mark = desk.world.marks[symbol]
         qty = size_entry(desk.world.account.equity, mark, stop, self._limits)
-        qty = self._leaned(decision, qty, desk)
         intent = self._intent(desk, symbol, Leg.ENTRY, qty)
         intent = replace(intent, stop_loss=stop, take_profit=decision.target)
         verdict = self._check(intent, desk)
@@ -141,17 +140,29 @@ class TradeExecutorAgent:
             desk.refuse(verdict)
             return
         desk.clamps += verdict.clamps
-        await self._submit(replace(intent, qty=verdict.qty), desk)
+        qty = self._leaned(decision, replace(intent, qty=verdict.qty), verdict, desk)
+        if qty:
+            await self._submit(replace(intent, qty=qty), desk)
 
-    def _leaned(self, decision: Decision, qty: Decimal, desk: _Desk) -> Decimal:
-        """Return the shares to ask risk for, and note what news had to do with them."""
-        world, symbol = desk.world, decision.symbol
-        sized = self._taint.size(decision, qty, world.news.get(symbol), world.observations)
+    def _leaned(
+        self, decision: Decision, intent: OrderIntent, verdict: Verdict, desk: _Desk
+    ) -> Decimal:
+        """Return the shares to send, and note what news had to do with them.
+
+        News leans on the size that risk allows without it. Where that is a limit, good news has
+        nothing to add; what it adds elsewhere, risk judges again.
+        """
+        world, symbol, allowed = desk.world, decision.symbol, verdict.qty
+        sized = self._taint.size(decision, allowed, world.news.get(symbol), world.observations)
+        qty = sized.qty
+        if qty > allowed:
+            again = self._check(replace(intent, qty=qty), desk) if not verdict.clamps else verdict
+            qty = max(again.qty, allowed) if again.approved else allowed
         if sized.text:
-            desk.clamps.append(
-                Clamp(rule=RULE, symbol=symbol, requested=qty, allowed=sized.qty, text=sized.text)
-            )
-        return sized.qty
+            text = sized.text if qty == sized.qty else f"{sized.text}; limits allow {qty}"
+            clamp = Clamp(rule=RULE, symbol=symbol, requested=allowed, allowed=qty, text=text)
+            desk.clamps.append(clamp)
+        return qty
 
     async def _close(self, symbol: str, desk: _Desk) -> None:
         """Sell what the agent holds at the next open, unless an exit is already on its way.
