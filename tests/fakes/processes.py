@@ -77,8 +77,13 @@ def strict_json(text: str | bytes) -> Any:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return ours without settings of the product, and with this tree as the one that runs."""
+    """Return ours without settings of the product, and with this tree as the one that runs.
+
+    Bytecode is kept, whatever the machine says: a daemon that is started a hundred times would
+    spend most of its lives on compiling libraries.
+    """
     kept = {name: text for name, text in os.environ.items() if not name.startswith("ROBOINVEST_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1", "COLUMNS": "200", **more}
 
 
