@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ async def _gateway_rows(home: Path, url: str) -> list[Row]:
         await desk.cuts.charge()
         asks = len(ours) + AT_ONCE * (WAVES + 1)
         bytes_each = (home / "llm.db").stat().st_size / asks
+        rows_each = _rows(home / "llm.db") / asks
         rendered_us = _render_us(desk)
     await provider.close()
     added = [our - their for our, their in zip(sorted(ours), sorted(bare), strict=True)]
@@ -75,7 +77,7 @@ async def _gateway_rows(home: Path, url: str) -> list[Row]:
         _row("added by the gateway, p99", p99, "ms", CALLS, "difference of the two p99", SLOWEST),
         _row("calls", pace, "/s", AT_ONCE * WAVES, f"{AT_ONCE} at once, paid and recorded"),
         _row("a prompt rendered", rendered_us, "us", RENDERS),
-        _row("ledger rows a day", 4.0 * TICKS_A_DAY, "rows", 1, "one question a tick, 390 ticks"),
+        _row("ledger rows a day", rows_each * TICKS_A_DAY, "rows", asks, "a question a tick"),
         _row(
             "ledger growth a day",
             bytes_each * TICKS_A_DAY / 1e6,
@@ -129,6 +131,16 @@ async def _pace(desk: Desk) -> float:
     for _ in range(WAVES):
         await wave()
     return AT_ONCE * WAVES / (time.perf_counter() - began)
+
+
+def _rows(path: Path) -> int:
+    """Return the rows that asks leave: the ask, its calls, their texts, the recorded answer."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        counts = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 ours
+            for table in ("asks", "calls", "texts", "replies")
+        )
+        return sum(counts)
 
 
 def _render_us(desk: Desk) -> float:
