@@ -171,15 +171,7 @@ class _Opening:
         llm = self.settings.llm
         chains = self.chains({task.role for task in self.tasks})
         overruns = Overruns()
-        ledger = await SpendLedger.open(
-            self.folder.llm,
-            spend_caps(self.settings),
-            in_flight=self.in_flight,
-            clock=self.clock,
-            recover=True,
-            tell=overruns.hear,
-        )
-        self.closing.push_async_callback(ledger.close)
+        ledger = await self._ledger(overruns)
         tape = await self._tape(ledger)
         prompts = await self._prompts(chains)
         cuts = Cuts(ledger)
@@ -227,6 +219,18 @@ class _Opening:
             )
             for role in sorted(roles)
         }
+
+    async def _ledger(self, overruns: Overruns) -> SpendLedger:
+        ledger = await SpendLedger.open(
+            self.folder.llm,
+            spend_caps(self.settings),
+            in_flight=self.in_flight,
+            clock=self.clock,
+            recover=True,
+            tell=overruns.hear,
+        )
+        self.closing.push_async_callback(ledger.close)
+        return ledger
 
     async def _tape(self, ledger: SpendLedger) -> Tape:
         path = self.settings.llm.replay_from

@@ -16,6 +16,7 @@ from roboinvest.core.ports import Clock
 from roboinvest.runtime.llm.overruns import Overruns
 from roboinvest.runtime.llm.seat import Seat
 from roboinvest.runtime.llm.spend.ledger import SpendLedger
+from roboinvest.runtime.llm.spend.values import CapStanding
 from roboinvest.runtime.standing_alerts import StandingAlerts
 from roboinvest.runtime.supervision.service import ServiceContext
 
@@ -25,6 +26,7 @@ MODEL: Final = "model."
 BUDGET: Final = "budget."
 OFF: Final = "configuration"
 PROMPT: Final = "prompt."
+SOFT: Final = ".soft"  # ends the key of a cap that is nearly reached
 
 
 class ModelWatch:
@@ -64,7 +66,9 @@ class ModelWatch:
         keys = tuple(left_open)
         self._left_open = {key.removeprefix(MODEL) for key in keys if key.startswith(MODEL)}
         self._models.resume(self._left_open)
-        self._money.resume(key.removeprefix(BUDGET) for key in keys if key.startswith(BUDGET))
+        of_money = [key.removeprefix(BUDGET) for key in keys if key.startswith(BUDGET)]
+        self._warned = {name for name in of_money if name.endswith(SOFT)}
+        self._money.resume(of_money)
 
     async def run(self, ctx: ServiceContext) -> None:
         """Look until cancelled, and once more: a short run tells of its end as well."""
@@ -86,9 +90,21 @@ class ModelWatch:
             standing = await self._ledger.standing(now)
         except TryLater:
             return  # what was told stands until it can be known again
-        told = [cap for cap in standing.caps if cap.is_warned or cap.is_stopped]
-        causes = {f"{cap.cap}.{cap.name}".rstrip("."): cap.text for cap in told}
+        causes = self._scarce_money(standing.caps)
         self._money.tell({**causes, **self._overruns.today(standing.day)}, now)
+
+    def _scarce_money(self, caps: Iterable[CapStanding]) -> Mapping[str, str]:
+        """Return the caps that stop calls, and those nearly reached, which are told first."""
+        causes = {}
+        for cap in caps:
+            name = f"{cap.cap}.{cap.name}".rstrip(".")
+            soft = name + SOFT
+            if cap.is_stopped:
+                causes[name] = cap.text
+            if cap.is_warned and (soft in self._warned or not cap.is_stopped):
+                causes[soft] = cap.text
+        self._warned = {name for name in causes if name.endswith(SOFT)}
+        return causes
 
     def _silent_models(self) -> Mapping[str, str]:
         causes = {}
