@@ -153,9 +153,7 @@ class LlmGateway:
         self, asked: Asked, version: PromptVersion, seats: Sequence[Seat]
     ) -> _Settled:
         """Return what came of asking, or what the rule says when the time is over."""
-        limit_s = min(
-            asked.task.limits.deadline_s, self._deadline_s or asked.task.limits.deadline_s
-        )
+        limit_s = self._limit_s(asked.task)
         try:
             async with asyncio.timeout(limit_s) as deadline:
                 async with self._turns:
@@ -177,8 +175,10 @@ class LlmGateway:
                 self._unfit[name] = str(error)
             return _ruled(asked, str(error))
         reasons = list[str]()
-        for seat in seats:
-            ending = await self._ending(seat, asked, request)
+        ends_at = self._clock.monotonic() + self._limit_s(asked.task)
+        for left, seat in zip(range(len(seats), 0, -1), seats, strict=True):
+            share_s = (ends_at - self._clock.monotonic()) / left if left > 1 else None
+            ending = await self._ending_within(share_s, seat, asked, request)
             if isinstance(ending, Filled):
                 how = REPAIRED if ending.repaired else ""
                 form = ending.form.model_dump(mode="json")
@@ -193,6 +193,22 @@ class LlmGateway:
                 )
             reasons.append(f"{seat.provider.name}: {ending.reason}")
         return _ruled(asked, "; ".join(reasons) or f"no model has the role {asked.task.role}")
+
+    def _limit_s(self, task: Task[Any, Any]) -> float:
+        return min(task.limits.deadline_s, self._deadline_s or task.limits.deadline_s)
+
+    async def _ending_within(
+        self, share_s: float | None, seat: Seat, asked: Asked, request: ChatRequest
+    ) -> Ending:
+        """Talk with one model for its share of the time, so that the next one has some left."""
+        try:
+            async with asyncio.timeout(share_s) as share:
+                return await self._ending(seat, asked, request)
+        except TimeoutError:
+            if not share.expired():
+                raise
+            text = f"no answer within its share of the time, {share_s:.1f} s"
+            return Silent(reason=text, trouble=Trouble.TIMEOUT)
 
     async def _ending(self, seat: Seat, asked: Asked, request: ChatRequest) -> Ending:
         """Talk with one model; whatever happens, its breaker hears how it ended."""

@@ -153,6 +153,22 @@ def test_the_next_model_of_the_chain_is_asked_and_then_the_rules(tmp_path: Path)
     assert "openai:one: server; openai:two: key" in answer.reason
 
 
+def test_a_model_that_stalls_leaves_time_for_the_next_one(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answer, spent = await one(desk)
+        assert (answer.output, answer.source) == (8, "openai:three")
+        assert loop.time() - began == pytest.approx(NUMBER.limits.deadline_s / 3 * 2, abs=0.1)
+        (record,) = await desk.ledger.asks_about("tick")
+        stalled = [call for call in record.calls if call.state == "cut"]
+        assert [call.facts.model for call in stalled] == ["one", "two"]
+        assert spent == sum(call.facts.reserved_usd for call in stalled) + ONE_CALL
+
+    models = [ScriptedProvider(model=name, takes_s=60.0) for name in ("one", "two")]
+    lived(tmp_path, story, *models, ScriptedProvider(model="three", script=(number(8),)))
+
+
 def test_a_model_that_failed_thrice_is_left_alone_and_tried_again_later(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         for n in range(6):
