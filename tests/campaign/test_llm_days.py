@@ -295,7 +295,8 @@ def test_whatever_becomes_of_the_server_the_run_goes_on_and_says_who_decided(
     spy: Spy, tmp_path: Path
 ) -> None:
     days = (partial(spoilt_day, each, spy, tmp_path) for each in SPOILT)
-    side_by_side((partial(outage, spy, tmp_path), *days))
+    lived = side_by_side((partial(outage, spy, tmp_path), *days))
+    assert len(lived) == 1 + len(SPOILT)
 
 
 def test_the_key_is_in_no_file_and_no_output_whoever_tells_it(

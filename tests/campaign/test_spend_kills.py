@@ -178,7 +178,7 @@ async def besieged(folder: Path, seed: int) -> Trial:
     return trial
 
 
-async def trials(folder: Path, seed: int, count: int) -> None:
+async def assert_never_overspent(folder: Path, seed: int, count: int) -> None:
     """Do so many, and see that kills cut calls off."""
     done = [await besieged(folder / f"{number}", seed + number) for number in range(count)]
     cut = sum(trial.books.states.get("cut", 0) for trial in done)
@@ -191,10 +191,10 @@ async def trials(folder: Path, seed: int, count: int) -> None:
 async def test_a_dollar_is_never_overspent_by_fifty_at_once_that_are_killed(
     tmp_path: Path,
 ) -> None:
-    await trials(tmp_path, SEED, TRIALS)
+    await assert_never_overspent(tmp_path, SEED, TRIALS)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 async def test_a_hundred_dollars_are_never_overspent(tmp_path: Path) -> None:
-    await trials(tmp_path, SEED + TRIALS, SOAK_TRIALS)
+    await assert_never_overspent(tmp_path, SEED + TRIALS, SOAK_TRIALS)

@@ -88,7 +88,7 @@ def opened(
     return asyncio.run(main())
 
 
-def one_sentence(text: str | None, *parts: str) -> None:
+def assert_one_sentence(text: str | None, *parts: str) -> None:
     assert text is not None
     assert "\n" not in text
     assert "Traceback" not in text
@@ -157,7 +157,7 @@ def test_a_model_that_cannot_be_used_is_off_and_why_is_one_sentence(
     off: Off, tmp_path: Path
 ) -> None:
     models = opened(tmp_path / "data", **off.typed)
-    one_sentence(models.off, *off.says)
+    assert_one_sentence(models.off, *off.says)
     assert KEY not in str(models.off)
     assert (models.seats, models.services, models.ledger) == ((), (), None)
 
@@ -165,7 +165,7 @@ def test_a_model_that_cannot_be_used_is_off_and_why_is_one_sentence(
 def test_a_task_without_a_safe_output_is_asked_of_no_model(tmp_path: Path) -> None:
     unsafe = replace(STRATEGY_TASK, safe=None)  # type: ignore[arg-type]
     models = opened(tmp_path / "data", tasks=(unsafe,))
-    one_sentence(models.off, "the task strategy has no safe output", "declare one")
+    assert_one_sentence(models.off, "the task strategy has no safe output", "declare one")
 
 
 def spoilt(folder: Path, change: Callable[[str], str | None]) -> Path:
@@ -203,7 +203,7 @@ def test_a_prompt_that_cannot_be_read_is_told_with_its_file_also_while_rules_ans
     change, says = PROMPTS[name]
     prompts = spoilt(tmp_path / "prompts", change)
     models = opened(tmp_path / "data", prompts=prompts, provider=provider)
-    one_sentence(models.off, str(prompts / "strategy" / "decide.md"), says)
+    assert_one_sentence(models.off, str(prompts / "strategy" / "decide.md"), says)
 
 
 def test_a_prompt_that_wants_what_no_task_gives_is_an_alert_and_rules_decide(
@@ -221,7 +221,9 @@ def test_a_prompt_that_wants_what_no_task_gives_is_an_alert_and_rules_decide(
     assert set(lived_day.sources) == {RULES}
     (alert,) = lived_day.alerts
     assert (alert["key"], alert["count"]) == ("llm.model.prompt.strategy/decide", 1)
-    one_sentence(alert["message"], "strategy/decide cannot be written", "mood", "rules answer")
+    assert_one_sentence(
+        alert["message"], "strategy/decide cannot be written", "mood", "rules answer"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,14 +273,14 @@ REFUSED: Final = (
 def test_what_the_settings_forbid_is_one_sentence_about_the_variable(refused: Refused) -> None:
     with pytest.raises(BadSettings) as caught:
         load_settings(None, refused.env, {})
-    one_sentence(str(caught.value), *refused.says)
+    assert_one_sentence(str(caught.value), *refused.says)
 
 
 def test_a_key_that_is_given_twice_is_given_once_to_nobody(tmp_path: Path) -> None:
     twice = {"OPENAI_API_KEY": KEY, "OPENAI_API_KEY_FILE": str(tmp_path / "key")}
     with pytest.raises(BadSettings) as caught:
         load_secrets(twice)
-    one_sentence(str(caught.value), "OPENAI_API_KEY and OPENAI_API_KEY_FILE", "unset one")
+    assert_one_sentence(str(caught.value), "OPENAI_API_KEY and OPENAI_API_KEY_FILE", "unset one")
     assert KEY not in str(caught.value)
 
 
@@ -303,13 +305,13 @@ def test_answers_that_cannot_be_replayed_stop_the_start(name: str, tmp_path: Pat
     make(tape)
     with pytest.raises(kind) as caught:
         opened(tmp_path / "data", replay_from=tape)
-    one_sentence(str(caught.value), str(tape), says)
+    assert_one_sentence(str(caught.value), str(tape), says)
 
 
 def test_a_replay_of_answers_without_a_model_to_answer_is_not_left_to_rules(tmp_path: Path) -> None:
     with pytest.raises(BadSettings) as caught:
         opened(tmp_path / "data", provider="rules", replay_from=tmp_path / "llm.db")
-    one_sentence(str(caught.value), "llm.provider is rules", "leave replay_from out")
+    assert_one_sentence(str(caught.value), "llm.provider is rules", "leave replay_from out")
 
 
 # ------------------------------------------------------------------ as people meet it
@@ -333,7 +335,7 @@ def test_a_house_whose_model_is_unknown_trades_by_rules_and_says_so_everywhere(
     doctor = roboinvest("doctor", "--json", cwd=tmp_path, env={**environment_of(NOBODY), **env})
     (check,) = [each for each in doctor.value()["checks"] if each["name"] == "model"]
     assert check["grade"] == "warn"
-    one_sentence(check["fact"], "off, so rules answer", '"gpt-unheard-of" has no price')
+    assert_one_sentence(check["fact"], "off, so rules answer", '"gpt-unheard-of" has no price')
 
 
 def test_a_key_that_is_refused_is_an_alert_and_in_no_file(
@@ -364,7 +366,7 @@ def test_a_replay_that_misses_an_answer_ends_with_one_sentence_and_code_2(
     ended = typed(tmp_path, day, "run", "--exit-when-done", env=env)
     assert ended.code == 2
     assert len(ended.err.splitlines()) == 1, ended.err
-    one_sentence(
+    assert_one_sentence(
         ended.err.strip(), "roboinvest: ", str(tape / "llm.db"), "has no answer to strategy about"
     )
     assert sources_in(tmp_path / "data") == [SOURCE] * 30 == recorded.sources[:30]
@@ -377,4 +379,4 @@ def test_a_replay_from_no_file_is_refused_with_code_2(day: Path, tmp_path: Path)
     env = {"ROBOINVEST_LLM__REPLAY_FROM": "nowhere.db"}
     ended = typed(tmp_path, day, "run", "--exit-when-done", env=env)
     assert ended.code == 2
-    one_sentence(ended.refusal(), "nowhere.db, which is no file", "give the llm.db")
+    assert_one_sentence(ended.refusal(), "nowhere.db, which is no file", "give the llm.db")

@@ -10,6 +10,7 @@ class SilentProvider:
 
     def __init__(self, model: str) -> None:
         self.model = model
+        self.is_closed = False
 
     @property
     def name(self) -> str:
@@ -23,4 +24,5 @@ class SilentProvider:
         )
 
     async def close(self) -> None:
-        """Close nothing."""
+        """Note it; there is nothing to close."""
+        self.is_closed = True

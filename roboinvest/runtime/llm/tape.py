@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import structlog
+
 from roboinvest.core.errors import BadInput, BadSettings, NotRecorded, TryLater
 from roboinvest.core.records import canonical_json, plain_json
 from roboinvest.core.tasks import Task
@@ -107,6 +109,7 @@ class LedgerTape:
 
     def __init__(self, ledger: SpendLedger) -> None:
         self._ledger = ledger
+        self._log = structlog.get_logger("roboinvest.llm")
 
     async def played(self, key: str, asks: str) -> Taped | None:  # noqa: ARG002 asked otherwise
         """Return what was answered before; None: ask, also where the file cannot be read."""
@@ -118,6 +121,7 @@ class LedgerTape:
 
     def misfits(self, asks: str, why: str) -> None:
         """Let it be asked anew: the program or its prompts were changed since."""
+        self._log.info("recorded_answer_does_not_fit", asks=asks, why=why)
 
     async def record(self, key: str, taped: Taped) -> None:
         """Keep an entry; the first one of a key stays."""
@@ -129,6 +133,7 @@ class ReplayTape:
 
     def __init__(self, path: Path, in_flight: InFlight) -> None:
         self._path = path
+        self._played: set[str] = set()  # keys
         self._lane = Lane("recorded-answers", _WHOSE, self._open, in_flight)
 
     @classmethod
@@ -171,6 +176,7 @@ class ReplayTape:
         taped = Taped.from_json(text)
         if taped is None:
             self.misfits(asks, "it is no answer of this program's")
+        self._played.add(key)
         return taped
 
     def misfits(self, asks: str, why: str) -> None:
@@ -181,7 +187,9 @@ class ReplayTape:
         )
 
     async def record(self, key: str, taped: Taped) -> None:
-        """Keep nothing: it is there."""
+        """Keep nothing: what was played is there; anything else is a mistake of ours."""
+        if key not in self._played:
+            raise ValueError(f"an answer from {taped.source} was made in a replay of answers")
 
     async def close(self) -> None:
         """Let go of the file."""

@@ -53,7 +53,7 @@ def contract() -> dict[str, Any]:
     return found
 
 
-def check(contract: dict[str, Any], name: str, value: object) -> None:
+def assert_fits(contract: dict[str, Any], name: str, value: object) -> None:
     """Fail where a value is not what the interface calls by this name."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": contract["components"]}
     errors = [error.message for error in Draft202012Validator(schema).iter_errors(value)]
@@ -80,7 +80,9 @@ def test_bodies_are_those_of_the_published_interface(
 ) -> None:
     server.set_script(name, **({"text": "Hm."} if name == "text" else {}))
     status, body = ask(server.url, body=ASK)
-    check(contract, "CreateChatCompletionResponse" if status == 200 else "ErrorResponse", body)
+    assert_fits(
+        contract, "CreateChatCompletionResponse" if status == 200 else "ErrorResponse", body
+    )
 
 
 def test_models_are_listed_and_other_paths_are_errors(
@@ -88,12 +90,12 @@ def test_models_are_listed_and_other_paths_are_errors(
 ) -> None:
     status, body = ask(server.url, "/models")
     assert status == 200
-    check(contract, "ListModelsResponse", body)
+    assert_fits(contract, "ListModelsResponse", body)
     assert [model["id"] for model in body["data"]] == [MODEL]
     for path, sent, expected in (("/nothing", None, 404), ("/chat/completions", {}, 400)):
         status, body = ask(server.url, path, sent)
         assert status == expected
-        check(contract, "ErrorResponse", body)
+        assert_fits(contract, "ErrorResponse", body)
 
 
 @pytest.mark.parametrize("method", ["json_schema", "json_mode", "function_calling"])
@@ -103,7 +105,7 @@ async def test_what_the_real_client_sends_is_the_published_interface(
     for limit in ("max_tokens", "max_completion_tokens"):
         await once(server.url, chat(tools=(LOOK,)), method=method, reply_limit=limit)
     for body in server.asked:
-        check(contract, "CreateChatCompletionRequest", body)
+        assert_fits(contract, "CreateChatCompletionRequest", body)
 
 
 async def test_a_script_sees_what_was_asked_and_scripts_take_turns(
