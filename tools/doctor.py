@@ -23,7 +23,7 @@ from roboinvest.runtime.configuration.sections import BrokerKind
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.halt import HaltFile
-from roboinvest.runtime.llm.chains import PRICES_FILE, places_of, read_prices
+from roboinvest.runtime.llm.chains import PRICES_FILE, ROLES, places_of, read_prices
 from roboinvest.runtime.prompts.files import default_folder
 
 MIN_FREE_MB: Final = 500
@@ -160,22 +160,30 @@ class Doctor:
         if llm.provider is Provider.RULES:
             return Finding(name="model", grade=Grade.OK, fact="rules, no key needed, no cost")
         try:
-            (place, *more) = places_of(
-                "strategist",
-                llm,
-                self._secrets,
-                read_prices(default_folder().parent / PRICES_FILE, llm.models),
-                loopback_only=settings.testing.loopback_only == "on",
-            )
+            prices = read_prices(default_folder().parent / PRICES_FILE, llm.models)
+            chains = {
+                role: places_of(
+                    role,
+                    llm,
+                    self._secrets,
+                    prices,
+                    loopback_only=settings.testing.loopback_only == "on",
+                    keyless=llm.replay_from is not None,
+                )
+                for role in ROLES
+            }
         except RoboInvestError as error:
             fact = f"off, so rules answer: {error}"
             return Finding(name="model", grade=Grade.WARN, fact=fact, mend="mend that, start again")
-        price = place.price
-        then = f", then {', '.join(each.model for each in more)}" if more else ""
-        fact = (
-            f"{place.model}{then}, {price.input_usd:f} USD in and {price.output_usd:f} USD out per "
-            f"million tokens, {llm.day_cap_usd:f} USD a day; roboinvest llm test asks it"
+        if llm.replay_from is not None:
+            fact = f"recorded answers of {llm.replay_from}; nothing is asked, nothing is paid"
+            return Finding(name="model", grade=Grade.OK, fact=fact)
+        asked = {place.model: place.price for chain in chains.values() for place in chain}
+        shown = "; ".join(
+            f"{model}, {price.input_usd:f} USD in and {price.output_usd:f} USD out per million"
+            for model, price in asked.items()
         )
+        fact = f"{shown}; {llm.day_cap_usd:f} USD a day; roboinvest llm test asks"
         return Finding(name="model", grade=Grade.OK, fact=fact)
 
     def _broker(self) -> Finding:

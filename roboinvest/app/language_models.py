@@ -27,7 +27,7 @@ from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.llm.breaker import CircuitBreaker
-from roboinvest.runtime.llm.chains import PRICES_FILE, ModelPlace, places_of, read_prices
+from roboinvest.runtime.llm.chains import PRICES_FILE, ROLES, ModelPlace, places_of, read_prices
 from roboinvest.runtime.llm.cuts import Cuts
 from roboinvest.runtime.llm.forgetting import ForgetTexts
 from roboinvest.runtime.llm.gateway import LlmGateway, check_task
@@ -47,7 +47,6 @@ from roboinvest.runtime.prompts.versions import PromptTerms
 from roboinvest.runtime.redaction import Redactor
 from roboinvest.runtime.supervision.service import Service
 
-ROLES: Final = ("strategist", "reader")  # that tasks of this version have
 ID_BYTES: Final = 12
 MARKER_BYTES: Final = 12
 Chains = Mapping[str, tuple[ModelPlace, ...]]

@@ -27,6 +27,7 @@ from roboinvest.runtime.llm.spend.prices import ModelPrice, PriceTable
 from roboinvest.runtime.vendors.endpoints import checked_host, is_loopback
 
 PRICES_FILE: Final = "models.toml"  # beside the prompts, in the program's own configuration
+ROLES: Final = ("strategist", "reader")  # that tasks of this version have
 _MODELS: Final = TypeAdapter(Mapping[str, ModelSettings])
 
 
