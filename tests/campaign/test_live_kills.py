@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pytest
 
 from roboinvest.runtime.journal.verify import verify_file
+from tests.fakes.background import Background
 from tests.fakes.bad_weather import BadWeather
 from tests.fakes.live_accounts import LiveAccount
 from tests.fakes.live_vendors import LiveVendors
@@ -44,38 +44,24 @@ SETTLED_S: Final = 60.0
 OPEN_QUESTIONS: Final = frozenset({"intent", "sending", "unknown"})
 
 
-class Reader:
+class Reader(Background):
     """Reads all reports all the time, and keeps what was no JSON."""
 
     def __init__(self, reports: Path) -> None:
+        super().__init__("reader", pause_s=lambda: 0.01)
         self._reports = reports
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self.reads = 0
         self.broken: list[str] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ending.set()
-        self._thread.join(timeout=5.0)
-
-    def _run(self) -> None:
-        while not self._ending.wait(0.01):
-            for path in self._reports.glob("*.json"):
-                text = path.read_bytes()
-                self.reads += 1
-                try:
-                    strict_json(text)
-                except ValueError as error:
-                    self.broken.append(f"{path.name}: {error}: {text[:200]!r}")
+    def happen(self) -> None:
+        """Read each report once."""
+        for path in self._reports.glob("*.json"):
+            text = path.read_bytes()
+            self.reads += 1
+            try:
+                strict_json(text)
+            except ValueError as error:
+                self.broken.append(f"{path.name}: {error}: {text[:200]!r}")
 
 
 class Siege:

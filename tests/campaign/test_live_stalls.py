@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import pytest
 
+from tests.fakes.background import Background
 from tests.fakes.live_accounts import LiveAccount
 from tests.fakes.live_daemons import LiveDaemon, asked
 from tests.fakes.live_vendors import LiveVendors
@@ -34,33 +33,19 @@ HALTED_S: Final = 1.0
 HALT_ENDS_S: Final = 20.0  # a command whose daemon cannot do it says so by then
 
 
-class Watch:
+class Watch(Background):
     """Notes each version of the status report, and when it came."""
 
     def __init__(self, daemon: LiveDaemon) -> None:
+        super().__init__("watch", pause_s=lambda: 0.02)
         self._daemon = daemon
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self.seen: dict[int, float] = {}  # sequence -> time.monotonic
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ending.set()
-        self._thread.join(timeout=5.0)
-
-    def _run(self) -> None:
-        while not self._ending.wait(0.02):
-            report = self._daemon.report("system_status")
-            if report is not None:
-                self.seen.setdefault(report["sequence"], time.monotonic())
+    def happen(self) -> None:
+        """Note when a report was first seen."""
+        report = self._daemon.report("system_status")
+        if report is not None:
+            self.seen.setdefault(report["sequence"], time.monotonic())
 
 
 @pytest.fixture

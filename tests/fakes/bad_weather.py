@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import threading
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from tests.fakes.background import Background
 from tests.fakes.live_vendors import LiveVendors
 from tests.fakes.vendors.http_faults import Fault, FaultKind
 
@@ -72,28 +72,15 @@ def _often(
     )
 
 
-class BadWeather:
+class BadWeather(Background):
     """Storms over a pair of vendors; use it with `with`, and ask for each storm."""
 
     def __init__(self, vendors: LiveVendors, *, seed: int) -> None:
         self._vendors = vendors
-        self._chance = random.Random(f"{seed} weather")
-        self._blows, self._ending = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="weather", daemon=True)
+        self._chance = chance = random.Random(f"{seed} weather")
+        super().__init__("weather", pause_s=lambda: chance.uniform(0.2, 1.2))
+        self._blows = threading.Event()
         self.squalls = 0  # that hit the streams
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ending.set()
-        self._thread.join(timeout=5.0)
 
     def storm(self) -> None:
         """Let faults hit from now on."""
@@ -115,11 +102,11 @@ class BadWeather:
         """Return how many requests were spoilt at the broker, and squalls at the streams."""
         return len(self._vendors.alpaca.faults.taken) + self.squalls
 
-    def _run(self) -> None:
-        while not self._ending.wait(self._chance.uniform(0.2, 1.2)):
-            if self._blows.is_set():
-                self.squalls += 1
-                self._squall()
+    def happen(self) -> None:
+        """Hit the streams, where a storm blows."""
+        if self._blows.is_set():
+            self.squalls += 1
+            self._squall()
 
     def _squall(self) -> None:
         alpaca, polygon, chance = self._vendors.alpaca, self._vendors.polygon, self._chance

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -35,6 +33,7 @@ from tests.fakes.clocks import LoopClock, ManualClock
 from tests.fakes.language_models.billing import Rates
 from tests.fakes.language_models.said import Asked, Refused, Said, Script
 from tests.fakes.language_models.scripts import rate_limited, raw, refusing, saying
+from tests.fakes.outsiders import Outsider
 from tests.fakes.stored_runs import StoredRun
 from tests.fakes.virtual_time import run_virtual
 from tests.fakes.walks import write_walks
@@ -124,16 +123,11 @@ class LlmDay:
         return sorted(mine, key=lambda alert: str(alert["raised_at"]))
 
 
-class LlmBook:
+class LlmBook(Outsider):
     """The file of calls and answers of one data folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "llm.db"
-
-    def rows(self, statement: str, *values: object) -> list[Any]:
-        """Return the rows of a SELECT."""
-        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as connection:
-            return connection.execute(statement, values).fetchall()
+        super().__init__(folder / "llm.db")
 
     @property
     def charged_usd(self) -> Decimal:

@@ -1,20 +1,15 @@
-"""What a run has left in its order journal, read as any outsider could: by SQL, read only.
-
-It does not go through the product's own reader, so that a fault there cannot hide one in the file.
-"""
+"""What a run has left in its order journal, read as any outsider could: by SQL, read only."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-_BUSY_S: Final = 5.0
+from tests.fakes.outsiders import Outsider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,23 +23,11 @@ class Booked:
     owner: str | None  # our client order id; None: somebody else's order
 
 
-class StoredJournal:
+class StoredJournal(Outsider):
     """The order journal of one data folder; it may be in use."""
 
     def __init__(self, data: Path) -> None:
-        self.path = data / "journal.db"
-
-    def rows(self, statement: str, *values: object) -> list[Any]:
-        """Return the rows of a SELECT; none where there is no journal, or no table, yet."""
-        try:
-            with closing(
-                sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=_BUSY_S)
-            ) as connection:
-                return connection.execute(statement, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error) or "unable to open" in str(error):
-                return []
-            raise
+        super().__init__(data / "journal.db")
 
     def states(self) -> dict[str, str]:
         """Return how far each intent came, by client order id, oldest first."""

@@ -1,39 +1,22 @@
-"""What a run has left in its database, read as any outsider could: by SQL, read only.
-
-It does not go through the product's own reader, so that a fault there cannot hide one in the store.
-"""
+"""What a run has left in its database, read as any outsider could: by SQL, read only."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import zlib
 from collections.abc import Sequence
-from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-_BUSY_S: Final = 5.0
+from tests.fakes.outsiders import Outsider
 
 
-class StoredRun:
+class StoredRun(Outsider):
     """The database of one data folder; it may be in use, and it may not be there yet."""
 
     def __init__(self, data: Path) -> None:
-        self._database = data / "roboinvest.db"
-
-    def rows(self, statement: str, *values: object) -> list[Any]:
-        """Return the rows of a SELECT; none where there is no database, or no table, yet."""
-        try:
-            with closing(
-                sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=_BUSY_S)
-            ) as connection:
-                return connection.execute(statement, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error) or "unable to open" in str(error):
-                return []
-            raise
+        super().__init__(data / "roboinvest.db")
 
     def ticks(self) -> list[str]:
         """Return the times of the ticks in the order they were committed."""

@@ -9,38 +9,24 @@ prints {"url", "pid"} as one line and serves until SIGTERM. A test commands it b
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from tests.fakes.language_models.scripts import SCRIPTS
 from tests.fakes.language_models.server import LanguageModelServer
+from tests.fakes.vendors.server_process import ServerProcess
 
-REPOSITORY: Final = Path(__file__).resolve().parents[3]
 
-
-class LanguageModelProcess:
+class LanguageModelProcess(ServerProcess):
     """A server in a child process; `with` ends it."""
 
     def __init__(self, *arguments: object) -> None:
         """Take the program's arguments."""
-        self.url = ""
-        self._arguments = [str(each) for each in arguments]
-        self._child: subprocess.Popen[str] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Return the process id."""
-        return self._child.pid if self._child else 0
+        super().__init__("tests.fakes.language_models.main", *arguments)
 
     @property
     def billed_usd(self) -> Decimal:
@@ -51,55 +37,6 @@ class LanguageModelProcess:
     def billed_calls(self) -> int:
         """Return how many calls were worked on."""
         return int(self.call("billed_calls"))
-
-    def __enter__(self) -> Self:
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.language_models.main", *self._arguments],
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        line = self._child.stdout.readline() if self._child.stdout else ""
-        if not line:
-            raise RuntimeError(f"the server ended with {self._child.wait(10)} before it listened")
-        self.url = json.loads(line)["url"]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._child is not None:
-            self._child.terminate()
-            self._child.wait(10)
-            if self._child.stdout is not None:
-                self._child.stdout.close()
-
-    def kill(self) -> None:
-        """End it as kill -9 does."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait(10)
-
-    def call(self, name: str, /, **arguments: object) -> Any:
-        """Call a method of `LanguageModelServer` by name and return what it returns, as JSON.
-
-        Raises:
-            ValueError: the server refused it.
-        """
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
-        try:
-            connection.request("POST", f"/control/{name}", json.dumps(arguments, default=str))
-            answer = connection.getresponse()
-            said = json.loads(answer.read())
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise ValueError(f"{name}: {said['message']}")
-        return said
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -12,12 +12,9 @@ bill for each call that it worked on, whether or not anybody waited for the answ
 from __future__ import annotations
 
 import random
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pydantic_core import to_jsonable_python
 
@@ -43,14 +40,14 @@ from tests.fakes.vendors.http_faults import (
     json_response,
 )
 from tests.fakes.vendors.http_server import HttpServer
-from tests.fakes.vendors.loop_thread import LoopThread
+from tests.fakes.vendors.threaded_server import ThreadedServer
 
 CHAT: Final = "/v1/chat/completions"
 MODELS: Final = "/v1/models"
 CREATED: Final = 1_750_000_000  # Unix time at which everything here was made
 
 
-class LanguageModelServer:
+class LanguageModelServer(ThreadedServer):
     """A vendor of language models; see the module."""
 
     def __init__(
@@ -71,6 +68,7 @@ class LanguageModelServer:
             key: the only one that is taken; None: any, or none.
             seed: of faults by chance.
         """
+        super().__init__("language-models")
         self.port = 0  # a fixed number may be set before the start
         self.script = script or valid()
         self.faults = FaultPlan(random.Random(f"{seed} faults"))
@@ -78,37 +76,9 @@ class LanguageModelServer:
         self._models = tuple(models)
         self._key = key
         self._count = 0  # of completions
-        self._thread = LoopThread("language-models")
         self._http = HttpServer(
             self._handle, now=SystemClock().now, faults=self.faults, control=self._control
         )
-        self._changed = threading.Condition()
-
-    def start(self) -> None:
-        """Open the port."""
-        self._thread.start()
-        self.come_back()
-
-    def stop(self) -> None:
-        """Close everything; what the server's own code or a script raised is raised here."""
-        if not self._thread.is_running:
-            return
-        self.go_down()
-        self._thread.stop()
-        if self._thread.crashes:
-            raise self._thread.crashes[0]
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
@@ -122,19 +92,6 @@ class LanguageModelServer:
     def come_back(self) -> None:
         """Open the port again, at the same number."""
         self._thread.run(self._http.start(self._http.port or self.port))
-
-    def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Wait until a condition on this server holds.
-
-        Raises:
-            TimeoutError: it does not in time.
-        """
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            with self._changed:
-                self._changed.wait(0.02)
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the condition did not hold within {timeout_s} s")
 
     # ------------------------------------------------------------------ what a test sets
 

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import copy
 import random
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from pydantic_core import to_jsonable_python
 
@@ -42,7 +39,7 @@ from tests.fakes.vendors.http_faults import (
     json_response,
 )
 from tests.fakes.vendors.http_server import HttpServer
-from tests.fakes.vendors.loop_thread import LoopThread
+from tests.fakes.vendors.threaded_server import ThreadedServer
 
 T = TypeVar("T")
 Figure = Decimal | int | str
@@ -57,7 +54,7 @@ class HasNow(Protocol):
         ...
 
 
-class AlpacaServer:
+class AlpacaServer(ThreadedServer):
     """One account at Alpaca; see the module."""
 
     def __init__(
@@ -82,6 +79,7 @@ class AlpacaServer:
             seed: of identifiers, and of everything else by chance.
             state: file that holds the books between two lives of a server.
         """
+        super().__init__("alpaca")
         self.port = self.stream_port = 0  # fixed numbers may be set before the start
         self.faults = FaultPlan(random.Random(f"{seed} faults"))
         self._clock: HasNow = clock or SystemClock()
@@ -98,41 +96,17 @@ class AlpacaServer:
         self._books, self._exchange = self._desk.books, self._desk.exchange
         self._stream = TradeStream(self.key, self.secret, random.Random(f"{seed} stream"))
         self._books.on_update = self._say
-        self._thread = LoopThread("alpaca")
         self._http = HttpServer(
             self._handle, now=self._now, faults=self.faults, control=self._control
         )
-        self._changed = threading.Condition()
 
     # ------------------------------------------------------------------ life
 
     def start(self) -> None:
         """Open the ports."""
-        self._thread.start()
-        self.come_back()
+        super().start()
         if self._desk.follows_calendar:
             self._thread.call(self._desk.look)
-
-    def stop(self) -> None:
-        """Close everything; what the server's own code or a callback raised is raised here."""
-        if not self._thread.is_running:
-            return
-        self.go_down()
-        self._thread.stop()
-        if self._thread.crashes:
-            raise self._thread.crashes[0]
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
@@ -158,19 +132,6 @@ class AlpacaServer:
             await self._stream.start()
 
         self._thread.run(opened())
-
-    def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Wait until a condition on this server holds; it is looked at after each happening.
-
-        Raises:
-            TimeoutError: it does not in time.
-        """
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            with self._changed:
-                self._changed.wait(0.02)
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the condition did not hold within {timeout_s} s")
 
     # ------------------------------------------------------------------ the market
 

@@ -305,8 +305,7 @@ async def test_the_vendors_own_words_are_quoted_where_they_help(
     )
     server.set_script("key_refused")
     assert (await silence(server.url)).text == (
-        "openai:gpt-loopback: the key is refused; set OPENAI_API_KEY to one that this model takes "
-        "(HTTP 401, invalid_api_key)"
+        "openai:gpt-loopback: the key is refused (HTTP 401, invalid_api_key)"
     )
 
 

@@ -31,12 +31,12 @@ _BILLING: Final = re.compile(
 _BAD_KEY: Final = re.compile(r"(invalid|incorrect|missing)_api_key|api_key_invalid|authentication")
 _TOO_MANY: Final = re.compile(r"rate_limit|too_many_requests")
 _NOT_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-_ADVICE: Final = {
+_FACTS: Final = {
     Trouble.CONNECTION: "the connection failed",
     Trouble.TIMEOUT: "no answer came in time",
     Trouble.RATE: "too many requests for now",
-    Trouble.QUOTA: "the account has no money left; top it up or name another model",
-    Trouble.KEY: "the key is refused; set OPENAI_API_KEY to one that this model takes",
+    Trouble.QUOTA: "the account has no money left",
+    Trouble.KEY: "the key is refused",
     Trouble.REQUEST: "the request is refused",
     Trouble.SERVER: "the server failed",
     Trouble.GARBAGE: "the answer is not one of a chat interface",
@@ -100,7 +100,7 @@ class Complaints:
         where: str = "",
         retry_after_s: float | None = None,
     ) -> NoReply:
-        parts = [f"{self._name}: {_ADVICE[trouble]}"]
+        parts = [f"{self._name}: {_FACTS[trouble]}"]
         parts += [f" ({self._plain(where)})"] if where else []
         parts += [f"; it asks to wait {retry_after_s:g} s"] if retry_after_s is not None else []
         if trouble is not Trouble.KEY:
