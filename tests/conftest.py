@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,13 @@ def data_pack() -> Path:
     if not (PACK / "README.md").exists():
         pytest.skip("the market data pack is not here (set ROBOINVEST_DATA_PACK)")
     return PACK
+
+
+def pytest_configure() -> None:
+    """Take an ignored SIGINT back, which a shell gives to what runs in the background.
+
+    The programs that tests start would inherit it, and could not be interrupted as by a person.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,23 @@ async def gossip(folder: Path, bars: list[Bar], attack: Attack) -> Day:
     return await live_day(folder, bars, items_of(attack), Gossip(by_item([attack]), SHOWN))
 
 
+async def found_by(
+    judge: Callable[[Day], object],
+    live: Callable[[Attack], Awaitable[Day]],
+    families: set[str] | None,
+    *,
+    at_most: int,
+) -> int:
+    """Return how many attacks a judge finds; it stops looking at `at_most`."""
+    found = 0
+    for attack in CORPUS:
+        if families is None or attack.family in families:
+            found += bool(judge(await live(attack)))
+        if found >= at_most:
+            break
+    return found
+
+
 @pytest.mark.parametrize(
     ("mutant", "families", "least"),
     [
@@ -222,13 +240,11 @@ async def test_the_judge_finds_what_attacks_get_in_a_house_that_is_broken(
     families: set[str] | None,
     least: int,
 ) -> None:
-    found = 0
-    for attack in CORPUS:
-        if families is None or attack.family in families:
-            found += bool(successes(await mutant(tmp_path, bars, attack), quiet, SECRETS))
-        if found >= least:
-            break
-    assert found >= least, "too few attacks were found"
+    def judge(day: Day) -> object:
+        return successes(day, quiet, SECRETS)
+
+    live = partial(mutant, tmp_path, bars)
+    assert await found_by(judge, live, families, at_most=least) >= least
 
 
 @pytest.mark.parametrize(
@@ -246,10 +262,8 @@ async def test_the_judge_finds_a_size_that_one_voice_moved(
     families: set[str] | None,
     least: int,
 ) -> None:
-    found = 0
-    for attack in CORPUS:
-        if families is None or attack.family in families:
-            found += bool(nothing_moved(await mutant(tmp_path, bars, attack), quiet))
-        if found >= least:
-            break
-    assert found >= least, "too few attacks were found"
+    def judge(day: Day) -> object:
+        return nothing_moved(day, quiet)
+
+    live = partial(mutant, tmp_path, bars)
+    assert await found_by(judge, live, families, at_most=least) >= least

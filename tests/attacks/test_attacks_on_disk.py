@@ -19,7 +19,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from roboinvest.core.budget import BudgetPolicy
-from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.market.values import NewsItem
 from roboinvest.core.tasks import Answer, Task
 from roboinvest.runtime.alerts import AlertBoard
@@ -32,6 +31,7 @@ from tests.fakes.gambler import gambler
 from tests.fakes.hostile_news import KEY
 from tests.fakes.hostile_pages import attacks
 from tests.fakes.obedient_model import ObedientModel
+from tests.fakes.reports import NothingElse
 from tests.fakes.services import context
 from tests.fakes.town import Town, books_in
 from tests.fakes.worlds import invented
@@ -41,22 +41,6 @@ from tools.news import NewsFile
 CORPUS = attacks()
 PROMPT = (REPOSITORY / "config" / "prompts" / "reader" / "read_news.md").read_text()
 SECRETS = (KEY, "for a trading house and say in a form")
-
-
-class NothingElse:
-    """A house of which only trading is there."""
-
-    def services(self) -> tuple[()]:
-        return ()
-
-    def recall(self) -> tuple[str, str | None]:
-        return "off", None
-
-    def loop_lag_p99_ms(self) -> float | None:
-        return None
-
-    def counts(self) -> DataCounts:
-        return DataCounts(rows=0, used=0, quarantined=0, by_reason={})
 
 
 class Obeying(ObedientModel):

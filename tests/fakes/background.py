@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 
-class Background:
+class Background(ABC):
     """Whoever inherits says in `happen` what happens, and how often."""
 
     def __init__(self, name: str, *, pause_s: Callable[[], float]) -> None:
@@ -30,9 +31,9 @@ class Background:
         self._ending.set()
         self._thread.join(timeout=5.0)
 
+    @abstractmethod
     def happen(self) -> None:
         """Be called in the thread."""
-        raise NotImplementedError
 
     def _run(self) -> None:
         while not self._ending.wait(self._pause_s()):

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from roboinvest.core.events import Severity, TradingState
+from roboinvest.core.market.updates import DataCounts
 from roboinvest.runtime.reports.models import (
     AlertLine,
     Alerts,
@@ -229,3 +230,19 @@ class SetReports:
 
     async def budget(self) -> Budget:
         return self.budget_now
+
+
+class NothingElse:
+    """A house of which only trading is there."""
+
+    def services(self) -> tuple[()]:
+        return ()
+
+    def recall(self) -> tuple[str, str | None]:
+        return "off", None
+
+    def loop_lag_p99_ms(self) -> float | None:
+        return None
+
+    def counts(self) -> DataCounts:
+        return DataCounts(rows=0, used=0, quarantined=0, by_reason={})

@@ -7,32 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from roboinvest.core.budget import BudgetPolicy
-from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.tasks import Answer, Task
 from roboinvest.runtime.alerts import AlertBoard
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
 from tests.fakes.clocks import START
 from tests.fakes.gambler import gambler
+from tests.fakes.reports import NothingElse
 from tests.fakes.services import context
 from tests.fakes.town import Town, books_in
 from tests.fakes.worlds import invented
-
-
-class NothingElse:
-    """A house of which only trading is there."""
-
-    def services(self) -> tuple[()]:
-        return ()
-
-    def recall(self) -> tuple[str, str | None]:
-        return "off", None
-
-    def loop_lag_p99_ms(self) -> float | None:
-        return None
-
-    def counts(self) -> DataCounts:
-        return DataCounts(rows=0, used=0, quarantined=0, by_reason={})
 
 
 class Asking:

@@ -21,28 +21,13 @@ from roboinvest.trading.house_reports import HouseReports, RunFacts
 from roboinvest.trading.summary import summarise
 from tests.fakes.clocks import START
 from tests.fakes.hindsight import SOURCE, ShownModel, without_memory
+from tests.fakes.reports import NothingElse
 from tests.fakes.services import context
 from tests.fakes.town import Town
 from tests.fakes.worlds import invented
 
 NOTHING = DataCounts(rows=0, used=0, quarantined=0, by_reason={})
 MODEL = SOURCE.partition(":")[2]
-
-
-class NothingElse:
-    """A house of which only trading is there."""
-
-    def services(self) -> tuple[()]:
-        return ()
-
-    def recall(self) -> tuple[str, str | None]:
-        return "off", None
-
-    def loop_lag_p99_ms(self) -> float | None:
-        return None
-
-    def counts(self) -> DataCounts:
-        return NOTHING
 
 
 def reports_of(town: Town, store: Store, cutoffs: Cutoffs | None) -> HouseReports:

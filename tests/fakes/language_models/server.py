@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from pydantic_core import to_jsonable_python
-
 from roboinvest.runtime.clock import SystemClock
 from tests.fakes.language_models.billing import Bill, Rates, Till
 from tests.fakes.language_models.said import (
@@ -197,16 +195,7 @@ class LanguageModelServer(ThreadedServer):
         return json_response(sent, headers=said.headers)
 
     def _control(self, request: Request) -> Response:
-        """Call one of the methods above for a test in another process."""
-        name = request.path.removeprefix("/control/")
-        if name not in CONTROLS:
-            return json_response({"message": f"no control {name!r}"}, 404)
-        found = getattr(self, name)
-        try:
-            value = found(**(request.parsed or {})) if callable(found) else found
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return json_response({"message": f"{type(error).__name__}: {error}"}, 400)
-        return json_response(to_jsonable_python(value, bytes_mode="utf8"))
+        return self._controlled(request, CONTROLS)
 
 
 CONTROLS: Final = frozenset(

@@ -18,8 +18,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from pydantic_core import to_jsonable_python
-
 from roboinvest.runtime.clock import SystemClock
 from tests.fakes.vendors.alpaca_bodies import Body
 from tests.fakes.vendors.alpaca_desk import AlpacaDesk, opening
@@ -36,7 +34,6 @@ from tests.fakes.vendors.http_faults import (
     FaultPlan,
     Request,
     Response,
-    json_response,
 )
 from tests.fakes.vendors.http_server import HttpServer
 from tests.fakes.vendors.threaded_server import ThreadedServer
@@ -314,17 +311,9 @@ class AlpacaServer(ThreadedServer):
         return response
 
     def _control(self, request: Request) -> Response:
-        """Call one of the methods above for a test in another process."""
-        name = request.path.removeprefix("/control/")
-        if name not in CONTROLS:
-            return json_response({"message": f"no control {name!r}"}, 404)
-        found = getattr(self, name)
-        try:
-            value = found(**(request.parsed or {})) if callable(found) else found
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return json_response({"message": f"{type(error).__name__}: {error}"}, 400)
+        response = self._controlled(request, CONTROLS)
         self._desk.save()
-        return json_response(to_jsonable_python(value, bytes_mode="utf8"))
+        return response
 
 
 CONTROLS: Final = frozenset(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from pydantic_core import to_jsonable_python
+
+from tests.fakes.vendors.http_faults import Request, Response, json_response
 from tests.fakes.vendors.loop_thread import LoopThread
 
 
-class ThreadedServer:
+class ThreadedServer(ABC):
     """Whoever inherits says how it goes down and comes back, and tells `_changed` what happens."""
 
     def __init__(self, name: str) -> None:
@@ -44,13 +48,13 @@ class ThreadedServer:
     ) -> None:
         self.stop()
 
+    @abstractmethod
     def go_down(self) -> None:
         """Close the ports and break all connections."""
-        raise NotImplementedError
 
+    @abstractmethod
     def come_back(self) -> None:
         """Open the ports again, at the same numbers."""
-        raise NotImplementedError
 
     def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
         """Wait until a condition on this server holds; it is looked at after each happening.
@@ -64,3 +68,15 @@ class ThreadedServer:
                 self._changed.wait(0.02)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the condition did not hold within {timeout_s} s")
+
+    def _controlled(self, request: Request, names: frozenset[str]) -> Response:
+        """Call a method, or look at an attribute, for a test in another process."""
+        name = request.path.removeprefix("/control/")
+        if name not in names:
+            return json_response({"message": f"no control {name!r}"}, 404)
+        found = getattr(self, name)
+        try:
+            value = found(**(request.parsed or {})) if callable(found) else found
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return json_response({"message": f"{type(error).__name__}: {error}"}, 400)
+        return json_response(to_jsonable_python(value, bytes_mode="utf8"))
