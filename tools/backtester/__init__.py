@@ -1,0 +1,1 @@
+"""Strategies of people and of agents are judged here."""

@@ -1,0 +1,1 @@
+"""Strategies that people know, and those of a file."""
