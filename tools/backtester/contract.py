@@ -147,7 +147,7 @@ class Request:
     values: Values  # one for every parameter, see `Strategy.values`
     bars: Mapping[str, SessionBars]  # by symbol, warm-up rows first
     timeframe: Timeframe
-    terms: Terms = Terms()  # noqa: RUF009 a frozen value
+    terms: Terms = Terms()
     actions: Sequence[CorporateAction] = ()
     first: date | None = None  # first exchange day with decisions; None: the first there is
     source: str = ""  # what the bars are called in a report
