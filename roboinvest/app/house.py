@@ -60,6 +60,7 @@ from roboinvest.runtime.supervision.watchdog import (
 from roboinvest.trading.control_desk import ControlDesk
 from roboinvest.trading.gate import GateWatch, StateKeeper, TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
+from roboinvest.trading.installed_strategy import Installed
 from roboinvest.trading.locks.desk import LockDesk
 from roboinvest.trading.strategy_task import STRATEGY_TASK
 from tools.markets import Market
@@ -82,6 +83,7 @@ class House:
         secrets: Secrets | None = None,
         opens: Callable[..., OpenedBroker] = open_broker,
         models: OpenedModels | None = None,
+        installed: Installed | None = None,
         chance: random.Random | None = None,
     ) -> None:
         """Take the parts; nothing is opened yet.
@@ -96,6 +98,7 @@ class House:
             secrets: keys of vendors.
             opens: what `open_broker` does, in its place.
             models: who answers tasks; they stay the caller's to close. None: the rules.
+            installed: who decides; None: the house's own agent.
             chance: spreads restarts in time, nothing more; None: one of its own.
         """
         self._settings, self._options = settings, options
@@ -121,6 +124,7 @@ class House:
             max_ticks=options.max_ticks,
             opens=opens,
             models=self._models,
+            installed=installed,
         )
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reports")
         self._recall_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recall")

@@ -12,6 +12,7 @@ from roboinvest.app.hindsight import in_disguise
 from roboinvest.app.house import House
 from roboinvest.app.language_models import open_models
 from roboinvest.app.options import Outcome, RunOptions
+from roboinvest.app.strategies import installed_of
 from roboinvest.brokers.alpaca.opening import alpaca_access
 from roboinvest.core.news.reading import READ_NEWS
 from roboinvest.core.ports import Clock
@@ -62,6 +63,10 @@ async def _on_its_loop(
         market = replace(market, mode=mode, stamp=stamp)
     if settings.llm.anonymise == "on":  # true and disguised answers do not mix in one folder
         market = replace(market, stamp={**market.stamp, "anonymise": "on"})
+    installed = installed_of(settings, market)
+    if installed is not None:
+        chosen = {"strategy": installed.stamp, "params": sorted(settings.strategy.params)}
+        market = replace(market, stamp={**market.stamp, **chosen})
     try:
         folder.take(market.stamp, fresh_at=clock.now() if options.fresh else None)
         models = await open_models(
@@ -79,6 +84,7 @@ async def _on_its_loop(
                 in_flight=in_flight,
                 secrets=secrets,
                 models=models,
+                installed=installed,
             )
             return await _run_house(house, settings, folder, clock, secrets)
     finally:

@@ -47,7 +47,8 @@ from roboinvest.runtime.store import Store
 from roboinvest.trading.account_owner import AccountOwner
 from roboinvest.trading.books import Books
 from roboinvest.trading.gate import TradingGate
-from roboinvest.trading.graph import TradingGraph
+from roboinvest.trading.graph import Node, TradingGraph
+from roboinvest.trading.installed_strategy import Installed, InstalledStrategyAgent
 from roboinvest.trading.news_desk import NewsDesk
 from roboinvest.trading.order_guard import OrderGuard
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
@@ -85,10 +86,12 @@ class TradingFloor:
         secrets: Secrets,
         max_ticks: int | None,
         models: OpenedModels,
+        installed: Installed | None = None,
         opens: Callable[..., OpenedBroker] = open_broker,
     ) -> None:
         self._opens, self._models, self._model = opens, models, models.model
         self._settings, self._secrets = settings, secrets
+        self._installed = installed
         self._market, self._folder = market, folder
         self._gate, self._bus = gate, bus
         self._clock, self._in_flight = clock, in_flight
@@ -272,22 +275,14 @@ class TradingFloor:
         self._gate.hear("mandate", state, found.reason)
 
     def _graph(self, feed: MarketFeed, broker: Broker, books: Books) -> TradingGraph:
-        settings, length = self._settings, self._market.timeframe.length
-        limits = self.limits
+        length, limits = self._market.timeframe.length, self.limits
         return TradingGraph(
             monitor=WorldMonitorAgent(
                 feed,
                 NewsDesk(self._market.news, self._model, books.news, self._market.symbols),
                 broker,
             ),
-            strategy=SimpleOrganicStrategyAgent(
-                self._model,
-                books.account,
-                books.playbook,
-                limits=limits,
-                bar_length=length,
-                cooldown_bars=settings.risk.cooldown_bars,
-            ),
+            strategy=self._decider(feed, books),
             executor=TradeExecutorAgent(
                 broker,
                 books.account,
@@ -298,6 +293,21 @@ class TradingFloor:
             ),
             budget=books.budget,
             playbook=RAGPlaybookAgent(books.playbook, length),
+        )
+
+    def _decider(self, feed: MarketFeed, books: Books) -> Node:
+        """Return who decides: an installed strategy, or the house's own agent."""
+        if self._installed is not None:
+            return InstalledStrategyAgent(
+                self._installed, feed, self._market.calendar, books.account, books.playbook
+            )
+        return SimpleOrganicStrategyAgent(
+            self._model,
+            books.account,
+            books.playbook,
+            limits=self.limits,
+            bar_length=self._market.timeframe.length,
+            cooldown_bars=self._settings.risk.cooldown_bars,
         )
 
     async def summary(self, store: Store) -> Mapping[str, Any] | None:

@@ -52,6 +52,13 @@ FreshOption = Annotated[
 
 
 MarketOption = Annotated[str | None, typer.Option("--market", help="simulated, replay or polygon.")]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option("--strategy", help="Who decides: a strategy of the library, or a Python file."),
+]
+ParamOption = Annotated[
+    list[str] | None, typer.Option("--param", help="Its parameter, as fast=10; may be repeated.")
+]
 BrokerOption = Annotated[str | None, typer.Option("--broker", help="paper or alpaca.")]
 
 
@@ -67,6 +74,8 @@ def run(
     seed: SeedOption = None,
     market: MarketOption = None,
     broker: BrokerOption = None,
+    strategy: StrategyOption = None,
+    param: ParamOption = None,
     fresh: FreshOption = False,
     exit_when_done: Annotated[
         bool, typer.Option("--exit-when-done", help="End when the replay has ended.")
@@ -80,6 +89,7 @@ def run(
     typed = _overrides(replay, source, symbols, first, last, speed, actions, news, seed)
     if market is not None:
         typed["market.source"] = market
+    typed |= {"strategy.name": strategy, "strategy.params": param or None}
     settings = settings_of(config, data_dir, {**typed, "broker.kind": broker})
     from roboinvest.app.options import RunOptions
     from roboinvest.app.start import start
@@ -98,6 +108,8 @@ def once(
     actions: ActionsOption = None,
     news: NewsOption = None,
     seed: SeedOption = None,
+    strategy: StrategyOption = None,
+    param: ParamOption = None,
     fresh: FreshOption = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
@@ -106,6 +118,7 @@ def once(
     """Live through the next tick, say what was decided and why, and stop."""
     _leave_quietly_until_the_daemon_stands()
     typed = _overrides(replay, source, symbols, first, last, "max", actions, news, seed)
+    typed |= {"strategy.name": strategy, "strategy.params": param or None}
     settings = settings_of(config, data_dir, {**typed, "memory.chroma": "off"})
     from roboinvest.app.options import RunOptions
     from roboinvest.app.start import start
@@ -223,6 +236,7 @@ def _banner(settings: Settings, *, to_stderr: bool) -> Callable[[Market, DataFol
             f"RoboInvest: {world}, {settings.broker.kind.upper()} broker. "
             f"{money or 'No real money'}.",
             f"  symbols  {symbols}",
+            f"  decides  {settings.strategy.name or 'the house'}",
             f"  from     {market.starts_at:%Y-%m-%d %H:%M} UTC, {pace}",
             f"  data     {folder.root}",
             f"  reports  {folder.reports}",

@@ -114,6 +114,18 @@ def size_entry(equity: Decimal, mark: Decimal, stop: Decimal, limits: RiskLimits
     return whole(equity * limits.risk_per_trade_frac / risk_per_share)
 
 
+def clamped_by_risk(symbol: str, wanted: Decimal, allowed: Decimal, limits: RiskLimits) -> Clamp:
+    """Return the clamp of an entry whose stop-out would have cost more than one trade may."""
+    share = f"{limits.risk_per_trade_frac:.2%} of equity"
+    return Clamp(
+        rule="risk_per_trade",
+        symbol=symbol,
+        requested=wanted,
+        allowed=allowed,
+        text=f"{symbol}: {wanted} shares asked for, and a stop-out of {allowed} costs {share}",
+    )
+
+
 def whole(shares: Decimal) -> Decimal:
     """Return whole shares, rounded down, never negative."""
     return max(shares.to_integral_value(rounding=ROUND_FLOOR), ZERO)

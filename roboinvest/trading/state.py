@@ -15,11 +15,12 @@ from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.updates import MarketUpdate
 from roboinvest.core.news.factor import NewsFactor
 from roboinvest.core.news.records import NewsRecord
-from roboinvest.core.orders import Account, Decision, Order, OrderIntent, Settlement
+from roboinvest.core.orders import Account, Decision, Order, OrderIntent, Settlement, Side
 from roboinvest.core.quant.expert import View
 from roboinvest.core.quant.memories import Memory
 from roboinvest.core.quant.observation import Observation
 from roboinvest.core.risk import Clamp
+from roboinvest.core.strategy import Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +50,25 @@ class World:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRequest:
+    """An entry that is sized by its strategy's own rule; risk still has the last word."""
+
+    side: Side
+    size: Size
+    stop: Decimal | None  # USD per share
+    target: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """What the strategy wants."""
 
     decisions: tuple[Decision, ...]  # one per symbol, sorted by symbol
     views: tuple[View, ...]  # the same, as the model gave them
-    source: str  # who answered: "rules", or "openai:<model>"
+    source: str  # "rules", "openai:<model>", or "strategy:<name>@<version>"
     cost_usd: Decimal  # of the answer
+    requests: Mapping[str, EntryRequest] = field(default_factory=dict)  # by symbol
+    stops: Mapping[str, Decimal] = field(default_factory=dict)  # symbol -> where its stop belongs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

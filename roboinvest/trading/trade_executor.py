@@ -36,12 +36,28 @@ from roboinvest.core.orders import (
     to_tick,
 )
 from roboinvest.core.ports import Broker
-from roboinvest.core.risk import Clamp, RiskBook, RiskLimits, Verdict, check_intent, size_entry
+from roboinvest.core.risk import (
+    Clamp,
+    RiskBook,
+    RiskLimits,
+    Verdict,
+    check_intent,
+    clamped_by_risk,
+    size_entry,
+)
+from roboinvest.core.strategy import requested_shares
 from roboinvest.runtime.halt import HaltLevel
 from roboinvest.trading.account_book import AccountBook
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.refusals import BY_BROKER, NO_PRICE, RefusalLog
-from roboinvest.trading.state import Execution, TickInput, TickState, World
+from roboinvest.trading.state import (
+    EntryRequest,
+    Execution,
+    Strategy,
+    TickInput,
+    TickState,
+    World,
+)
 
 SEND_WITHIN: Final = timedelta(minutes=5)  # an intent that was not sent by then never is
 ZERO: Final = Decimal(0)
@@ -100,14 +116,19 @@ class TradeExecutorAgent:
     async def __call__(self, state: TickState) -> TickState:
         """Return the `execution` of this tick: a halt first, exits, entries, then stops."""
         desk = _Desk(state["tick"], state["world"])
-        decisions = state["strategy"].decisions
+        wanted = state["strategy"]
+        decisions, requests = wanted.decisions, wanted.requests
         self._refusals.begin(desk.tick.session.day)
         await self._obey_halt(desk)
         for decision in decisions:
-            if decision.action is Action.SELL:
+            if self._closes(decision, wanted):
                 await self._close(decision.symbol, desk)
+        for symbol, stop in wanted.stops.items():
+            await self._move_stop(symbol, stop, desk)
         for decision in decisions:
-            if decision.action is Action.BUY:
+            if decision.symbol in requests:
+                await self._enter_as_asked(decision.symbol, requests[decision.symbol], desk)
+            elif decision.action is Action.BUY and not self._closes(decision, wanted):
                 await self._enter(decision, desk)
         await self._protect(desk)
         marks = {s: float(mark) for s, mark in desk.world.marks.items() if mark.is_finite()}
@@ -143,6 +164,62 @@ class TradeExecutorAgent:
         qty = self._leaned(decision, replace(intent, qty=verdict.qty), verdict, desk)
         if qty:
             await self._submit(replace(intent, qty=qty), desk)
+
+    def _closes(self, decision: Decision, wanted: Strategy) -> bool:
+        """Return whether a decision is about leaving: a SELL, or a BUY that covers a short."""
+        if decision.symbol in wanted.requests or decision.action is Action.HOLD:
+            return False
+        is_short = self._account.ledger.qty(decision.symbol, HOUSE_AGENT) < 0
+        return decision.action is Action.SELL or is_short
+
+    async def _enter_as_asked(self, symbol: str, asked: EntryRequest, desk: _Desk) -> None:
+        """Enter at the next open as a strategy asks, as far as risk lets it.
+
+        News does not lean here: the strategy was judged without it.
+        """
+        mark = desk.mark(symbol)
+        if asked.stop is None or mark is None:
+            text = f"{symbol}: an entry needs a stop and a price"
+            self._say_no(symbol, NO_PRICE, text, ZERO, desk)
+            return
+        equity = desk.world.account.equity
+        wanted = requested_shares(asked.size, equity, mark, asked.stop)
+        allowed = min(wanted, size_entry(equity, mark, asked.stop, self._limits))
+        intent = self._intent(desk, symbol, Leg.ENTRY, allowed * asked.side.sign)
+        intent = replace(intent, side=asked.side, stop_loss=asked.stop, take_profit=asked.target)
+        verdict = self._check(intent, desk)
+        if allowed < wanted:
+            desk.clamps.append(clamped_by_risk(symbol, wanted, allowed, self._limits))
+        if not verdict.approved:
+            desk.refuse(verdict)
+            return
+        desk.clamps += verdict.clamps
+        await self._submit(replace(intent, qty=verdict.qty), desk)
+
+    async def _move_stop(self, symbol: str, stop: Decimal, desk: _Desk) -> None:
+        """Put the stop of what is held elsewhere: the old one is cancelled, a new one sent.
+
+        Should the second half fail, `_protect` gives the position its first stop back.
+        """
+        held = self._account.ledger.qty(symbol, HOUSE_AGENT)
+        if not held or self._is_leaving(symbol) or desk.mark(symbol) is None:
+            return
+        intent = self._stop_intent(desk, symbol, held, stop)
+        verdict = self._check(intent, desk)
+        if not verdict.approved:
+            desk.refuse(verdict)
+            return
+        await self._cancel(symbol, desk, "the stop is moved")
+        await self._submit(intent, desk)
+
+    def _stop_intent(self, desk: _Desk, symbol: str, held: Decimal, stop: Decimal) -> OrderIntent:
+        """Return a stop for signed shares that are held."""
+        return replace(
+            self._intent(desk, symbol, Leg.STOP, -held),
+            order_type=OrderType.STOP,
+            time_in_force=TimeInForce.GTC,
+            stop_price=stop,
+        )
 
     def _leaned(
         self, decision: Decision, intent: OrderIntent, verdict: Verdict, desk: _Desk
@@ -193,12 +270,7 @@ class TradeExecutorAgent:
             if (mark - stop) * held <= 0:
                 await self._close(lot.symbol, desk)  # the price is past the stop already
                 continue
-            intent = replace(
-                self._intent(desk, lot.symbol, Leg.STOP, -held),
-                order_type=OrderType.STOP,
-                time_in_force=TimeInForce.GTC,
-                stop_price=stop,
-            )
+            intent = self._stop_intent(desk, lot.symbol, held, stop)
             verdict = self._check(intent, desk)
             if verdict.approved:
                 await self._submit(intent, desk)

@@ -216,6 +216,15 @@ class ProtectionSettings(Section):
     """Minutes."""
 
 
+class StrategySettings(Section):
+    """Who decides, where it is not the strategy task of the house."""
+
+    name: str | None = None
+    """A strategy of the library, or a Python file; None: the house's own."""
+    params: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
+    """Its parameters, as name=value."""
+
+
 class MemorySettings(Section):
     """The text memory, a cache that can be rebuilt."""
 

@@ -28,6 +28,7 @@ from roboinvest.runtime.configuration.sections import (
     Section,
     SimulatedSettings,
     Source,
+    StrategySettings,
     SupervisorSettings,
 )
 from roboinvest.runtime.configuration.settings_text import Layers, bad_settings
@@ -55,6 +56,7 @@ class Settings(Section):
     risk: RiskSettings = Field(default_factory=RiskSettings)
     protections: ProtectionSettings = Field(default_factory=ProtectionSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
+    strategy: StrategySettings = Field(default_factory=StrategySettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     supervisor: SupervisorSettings = Field(default_factory=SupervisorSettings)
     reports: ReportsSettings = Field(default_factory=ReportsSettings)

@@ -1,0 +1,74 @@
+"""The strategy that a run is asked to trade by, ready to decide, or a clear refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from roboinvest.core.errors import BadInput
+from roboinvest.core.strategy import Strategy
+from roboinvest.runtime.configuration.settings import Settings
+from roboinvest.trading.installed_strategy import Installed
+from tools.markets import Market
+from tools.strategies.shelf import find
+
+
+
+def installed_of(settings: Settings, market: Market) -> Installed | None:
+    """Return the strategy that the settings name; None where the house decides itself.
+
+    Blocking: it may read a file.
+
+    Raises:
+        BadInput: there is no such strategy, or it cannot trade in this market.
+    """
+    name = settings.strategy.name
+    if name is None:
+        if settings.strategy.params:
+            given = ", ".join(settings.strategy.params)
+            raise BadInput(f"--param {given} belongs to a strategy; add --strategy NAME")
+        return None
+    strategy = find(name)
+    plan = strategy.plan(strategy.values(parameters(settings.strategy.params)))
+    for fault in _faults(strategy, settings, market, has_stop=plan.execution.stop is not None):
+        raise BadInput(f"{strategy.stamp} {fault}")
+    return Installed(stamp=strategy.stamp, plan=plan)
+
+
+def parameters(pairs: Iterable[str]) -> dict[str, str]:
+    """Return `name=value` texts by name.
+
+    Raises:
+        BadInput: one of them is no such pair, or a name comes twice.
+    """
+    found = dict[str, str]()
+    for pair in pairs:
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not (name and equals and value):
+            raise BadInput(f"--param {pair} is no pair; write it as fast=10")
+        if name in found:
+            raise BadInput(f"--param {name} is given twice; give it once")
+        found[name] = value
+    return found
+
+
+def _faults(
+    strategy: Strategy, settings: Settings, market: Market, *, has_stop: bool
+) -> Iterable[str]:
+    """Yield why a strategy cannot be traded by the daemon, each as the rest of a sentence."""
+    if not strategy.timeframe.suits(market.timeframe):
+        yield (
+            f"is for {strategy.timeframe} bars and this market has bars of {market.timeframe}; "
+            "choose another: roboinvest backtest strategies"
+        )
+    if len(market.symbols) < strategy.symbols:
+        yield (
+            f"needs {strategy.symbols} symbols and the run has {len(market.symbols)}; "
+            "name them with --symbols"
+        )
+    if strategy.shorts and not settings.risk.allow_short:
+        yield "sells short and risk.allow_short is off; set it, or choose another strategy"
+    if not has_stop:
+        yield (
+            "declares no stop, and the daemon never holds a position without one; "
+            "give it one with --param, such as stop_frac=0.05"
+        )
