@@ -30,13 +30,13 @@ _SHAPES: Final = (
     re.compile(r"\b[AP]K[A-Z0-9]{16,24}\b"),  # Alpaca key ids
     re.compile(r"\bAKIA[A-Z0-9]{16}\b"),  # AWS
     re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"),  # GitHub
-    re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"),  # JWT
+    re.compile(r"\beyJ[A-Za-z0-9_\-]{8,1000}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"),  # JWT
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|$)", re.DOTALL),
 )
 _AFTER: Final = (  # the name stays, the value goes
     re.compile(r"(\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=\-]{8,}", re.IGNORECASE),
     re.compile(
-        r"((?:api_?key|apca-api-[a-z\-]+|secret(?:_?key)?|access_?token|token|password)"
+        r"((?:api_?key|apca-api-[a-z\-]{1,40}|secret(?:_?key)?|access_?token|token|password)"
         r"[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;)}\]]{4,}",
         re.IGNORECASE,
     ),

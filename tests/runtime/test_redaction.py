@@ -107,3 +107,11 @@ def test_what_is_logged_is_a_copy(  # a caller may go on changing its own
     event = Redactor().event({"books": books})
     books["cash"].append(3)
     assert event["books"] == {"cash": [1, 2]}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("flood", ["eyJ-", "eyJaaaaaaaa.", "apca-api-", "://a:", "token ", "sk-"])
+def test_a_flood_of_beginnings_does_not_hold_up_the_house(flood: str) -> None:
+    text = flood * (600_000 // len(flood))  # where every start looked to the end: many minutes
+    assert len(Redactor((CANARY,)).whole(text + CANARY)) > 0
+    assert CANARY not in Redactor((CANARY,)).whole(text + CANARY)

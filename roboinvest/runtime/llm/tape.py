@@ -21,7 +21,7 @@ import structlog
 
 from roboinvest.core.errors import BadInput, BadSettings, NotRecorded, TryLater
 from roboinvest.core.records import canonical_json, plain_json
-from roboinvest.core.tasks import Task
+from roboinvest.core.tasks import RULES, Task
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.lanes import file
 from roboinvest.runtime.lanes.lane import Lane
@@ -105,10 +105,15 @@ def not_on_tape(path: Path, asks: str) -> NotRecorded:
 
 
 class LedgerTape:
-    """Keeps answers in the ledger's file, and gives them back."""
+    """Keeps answers in the ledger's file, and gives them back.
+
+    That nobody could be asked then (an outage, an empty purse) is no answer to keep to: the
+    question is asked again, and what comes of it takes the place of the old entry.
+    """
 
     def __init__(self, ledger: SpendLedger) -> None:
         self._ledger = ledger
+        self._unanswered = dict[str, str]()  # key -> the entry that says that nobody answered
         self._log = structlog.get_logger("roboinvest.llm")
 
     async def played(self, key: str, asks: str) -> Taped | None:  # noqa: ARG002 asked otherwise
@@ -117,15 +122,20 @@ class LedgerTape:
             text = await self._ledger.get_reply(key)
         except TryLater:
             return None
-        return None if text is None else Taped.from_json(text)
+        taped = None if text is None else Taped.from_json(text)
+        if text is not None and taped is not None and taped.source == RULES:
+            self._unanswered[key] = text
+            return None
+        return taped
 
     def misfits(self, asks: str, why: str) -> None:
         """Let it be asked anew: the program or its prompts were changed since."""
         self._log.info("recorded_answer_does_not_fit", asks=asks, why=why)
 
     async def record(self, key: str, taped: Taped) -> None:
-        """Keep an entry; the first one of a key stays."""
-        await self._ledger.put_reply(key, taped.to_json())
+        """Keep an entry; the first one of a key stays, unless it says that nobody answered."""
+        standing = self._unanswered.pop(key, None)
+        await self._ledger.put_reply(key, taped.to_json(), instead_of=standing)
 
 
 class ReplayTape:

@@ -319,3 +319,13 @@ def test_a_prompt_that_is_too_long_is_not_sent(tmp_path: Path) -> None:
 
     provider = ScriptedProvider()
     lived(tmp_path, story, provider)
+
+
+def test_that_nobody_could_answer_is_no_answer_to_keep_to(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        sources = [(await one(desk))[0].source for _ in range(3)]
+        assert sources == ["rules", "openai:one", "openai:one"]
+        assert len(provider.asked) == 2  # the answer took the place of the outage
+
+    provider = ScriptedProvider(script=(trouble(Trouble.KEY, was_sent=False), number(5)))
+    lived(tmp_path, story, provider)

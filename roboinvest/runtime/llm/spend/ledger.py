@@ -247,9 +247,18 @@ class SpendLedger:
         work = partial(Transaction.link_outcome, text=writable(text), ask_id=ask_id, about=about)
         return await self._write("link an outcome", work)
 
-    async def put_reply(self, key: str, body: str) -> str:
-        """Keep a recorded reply; return the one that stands, which is the first of its key."""
-        work = partial(Transaction.put_reply, key=key, body=writable(body), at=self._now())
+    async def put_reply(self, key: str, body: str, *, instead_of: str | None = None) -> str:
+        """Keep a recorded reply; return the one that stands.
+
+        That is the first of its key, or this one where `instead_of` is what stands there.
+        """
+        work = partial(
+            Transaction.put_reply,
+            key=key,
+            body=writable(body),
+            at=self._now(),
+            instead_of=instead_of,
+        )
         return await self._write("keep a reply", work)
 
     async def get_reply(self, key: str) -> str | None:

@@ -100,11 +100,13 @@ class Transaction:
         )
         return done.rowcount
 
-    def put_reply(self, key: str, body: str, at: datetime) -> str:
-        """Keep a recorded reply; return the one that stands: the first of its key."""
+    def put_reply(self, key: str, body: str, at: datetime, instead_of: str | None) -> str:
+        """Keep a recorded reply; return the one that stands: see `SpendLedger.put_reply`."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO replies (key, body, at) VALUES (?, ?, ?)",
-            (key, body, at.isoformat()),
+            "INSERT INTO replies (key, body, at) VALUES (?, ?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET body = excluded.body, at = excluded.at "
+            "WHERE replies.body = ?",
+            (key, body, at.isoformat(), instead_of),
         )
         row = self._connection.execute("SELECT body FROM replies WHERE key = ?", (key,)).fetchone()
         return str(row[0])
