@@ -16,6 +16,7 @@ BIN = .venv/bin
 MADE = .venv/made.stamp
 RUNTIME = .venv/runtime.stamp
 DEV = .venv/dev.stamp
+PEERS = .venv-peers/made.stamp
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL = $(PIP) install --no-compile
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -57,7 +58,7 @@ check: $(RUNTIME) $(DEV)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 
-bench: $(RUNTIME) $(DEV)
+bench: $(RUNTIME) $(DEV) $(PEERS)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # The second lock is held to the versions of the first.
@@ -65,9 +66,12 @@ lock: $(MADE)
 	@$(INSTALL) uv==$(UV_VERSION)
 	@$(COMPILE) --group build -o requirements.lock
 	@$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --no-emit-find-links $(ARGS) \
+		benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	@rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	@find roboinvest meta_agents research tools tests benchmarks -name __pycache__ \
 		-exec rm -rf {} + 2>/dev/null || true
 
@@ -90,4 +94,12 @@ $(RUNTIME): $(MADE) requirements.lock pyproject.toml
 $(DEV): $(RUNTIME) requirements-dev.lock
 	@echo 'Installing what tests and checks need into .venv'
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The backtester's rivals live by themselves: they want other versions, and are never run by us.
+$(PEERS): $(MADE) benchmarks/peers/requirements.lock
+	@echo 'Installing what the backtester is measured beside into .venv-peers (once)'
+	@$(BIN)/python -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
+		--require-hashes -r benchmarks/peers/requirements.lock
 	@touch $@

@@ -13,6 +13,7 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks import baselines, disk, journal, models, orders, process, ticks, virtual
+from benchmarks.backtests import rows as backtests
 from benchmarks.table import Row, load, machine, show, write_json
 
 Family = Callable[[Path], list[Row]]  # measures in a folder
@@ -26,6 +27,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     journal.FAMILY: journal.rows,
     orders.FAMILY: orders.rows,
     models.FAMILY: models.rows,
+    backtests.FAMILY: backtests.rows,
 }
 KEPT_OVER_BOOTS: Final = Path("/var/tmp")  # noqa: S108 on a disk, where /tmp is often memory
 

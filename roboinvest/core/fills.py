@@ -116,14 +116,19 @@ STILL_OPEN: Final = BracketExit(leg=None, price=None)
 
 def bar_prices(bar: Bar, rules: FillRules) -> BarPrices:
     """Return a bar as the rules see it."""
-    share = rules.volume_share
     return BarPrices(
         open=to_price(bar.open),
         high=to_price(bar.high),
         low=to_price(bar.low),
         close=to_price(bar.close),
-        capacity=None if share is None else _whole(share * Decimal(repr(float(bar.volume)))),
+        capacity=capacity_of(bar.volume, rules),
     )
+
+
+def capacity_of(volume: float, rules: FillRules) -> Decimal | None:
+    """Return the whole shares that we may trade in a bar of this volume; None: no limit."""
+    share = rules.volume_share
+    return None if share is None else _whole(share * Decimal(repr(float(volume))))
 
 
 def slipped(price: Decimal, side: Side, rules: FillRules) -> Decimal:

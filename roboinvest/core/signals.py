@@ -100,7 +100,7 @@ def signals_of(
             "give bars of 1m to 1h"
         )
     first = max(from_row, plan.warm_up)
-    parts = [_part(plan, seen, rows, first) for seen, rows in _by_split(bars, actions) if len(bars)]
+    parts = [_part(plan, seen, rows, first) for seen, rows in by_split(bars, actions) if len(bars)]
     if not parts:
         return _none(plan)
     return Signals(
@@ -151,7 +151,7 @@ def columns_of(plan: Plan, bars: SessionBars) -> dict[str, Floats]:
     return columns
 
 
-def _by_split(
+def by_split(
     bars: SessionBars, actions: Sequence[CorporateAction]
 ) -> Iterator[tuple[SessionBars, slice]]:
     """Yield the bars as they look from between two splits, and the rows that lie there."""

@@ -117,6 +117,27 @@ class FirstOfSession:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A condition as it was some rows before, in the same session."""
+
+    condition: Condition
+    bars: int
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the columns it asks about."""
+        return self.condition.names | {"session"}
+
+    def of(self, columns: Columns) -> Flags:
+        """Return for each row whether it held then; never in a session's first rows."""
+        flags, session = self.condition.of(columns), columns["session"]
+        found = np.zeros(len(flags), np.bool_)
+        same = session[self.bars :] == session[: -self.bars]
+        found[self.bars :] = flags[: -self.bars] & same
+        return found
+
+
 def above(left: Operand, right: Operand) -> Condition:
     """Hold where `left` is over `right`."""
     return Comparison(left, right, np.greater)
@@ -155,6 +176,13 @@ def every(*parts: Condition) -> Condition:
 def either(*parts: Condition) -> Condition:
     """Hold where one of the parts does."""
     return Together(_some(parts), every=False)
+
+
+def was(condition: Condition, bars: int = 1) -> Condition:
+    """Hold where the condition did `bars` rows before, in the same session."""
+    if bars < 1:
+        raise BadInput(f"was(..., {bars}) looks at a bar that has not closed; give 1 or more")
+    return Earlier(condition, bars)
 
 
 def once_a_session(condition: Condition) -> Condition:

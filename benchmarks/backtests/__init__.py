@@ -1,0 +1,1 @@
+"""Our executors beside backtesting.py and vectorbt, on the same seeded bars."""

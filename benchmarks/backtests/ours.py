@@ -1,0 +1,193 @@
+"""Plays a case on one of our executors, as a process of its own, and prints what `peers` prints.
+
+A round is what a person waits for: the file is read, columns and signals are computed, the case is
+played, and daily equity with its basic figures is made of it. `memory` leaves out the file and the
+columns: the kernel alone, beside one plain pass over the same arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.backtests.cases import (
+    CASH,
+    FAST,
+    FLAT_MIN,
+    NO_ENTRY_MIN,
+    SLIPPAGE_BPS,
+    SLOW,
+    STOP_FRAC,
+    SWEEP,
+    TARGET_FRAC,
+)
+from roboinvest.core.fills import FillRules
+from roboinvest.core.market.grid import UNITS_PER_USD
+from roboinvest.core.market.session_bars import SessionBars, among
+from roboinvest.core.market.values import Timeframe
+from roboinvest.core.performance import figures
+from roboinvest.core.quant.calculators.averages import sma
+from roboinvest.core.quant.calculators.session import session_vwap
+from roboinvest.core.quant.conditions import (
+    above,
+    at_most,
+    crosses_above,
+    crosses_below,
+    every,
+    was,
+)
+from roboinvest.core.signals import signals_of
+from roboinvest.core.strategy import EquityShare, Execution, Percent, Plan, Scan
+from tools.backtester.contract import Part, Stage, Terms
+from tools.backtester.engine import by_day
+from tools.backtester.kernel import kernel
+from tools.backtester.simulator import simulator
+
+COLUMNS: Final = (
+    "ts", "closes_at", "day", "open", "high", "low", "close", "volume", "opens", "ends",
+)  # fmt: skip
+TERMS: Final = Terms(
+    cash=Decimal(int(CASH)),
+    rules=FillRules(
+        slippage_bps=Decimal(str(SLIPPAGE_BPS)),
+        volume_share=None,
+        sec_fee_rate=Decimal(0),
+        taf_per_share_usd=Decimal(0),
+    ),
+)
+Outcome = tuple[int, float]  # trades, final equity in USD
+
+
+def sma_plan(fast: int = FAST, slow: int = SLOW, symbols: int = 1) -> Plan:
+    """Return the crossing of two averages."""
+    return Plan(
+        columns={"fast": sma(fast), "slow": sma(slow)},
+        scan=Scan(long=crosses_above("fast", "slow")),
+        execution=Execution(size=EquityShare(0.99 / symbols), exit=crosses_below("fast", "slow")),
+    )
+
+
+def vwap_plan() -> Plan:
+    """Return the bounce off the session's VWAP, with a bracket and an exit before the close."""
+    return Plan(
+        columns={"vwap": session_vwap()},
+        scan=Scan(
+            long=every(was(above("close", "vwap")), at_most("low", "vwap"), above("close", "vwap"))
+        ),
+        execution=Execution(
+            size=EquityShare(0.99),
+            stop=Percent(STOP_FRAC),
+            target=Percent(TARGET_FRAC),
+            flat_before_close_min=FLAT_MIN,
+            no_entry_before_close_min=NO_ENTRY_MIN,
+        ),
+    )
+
+
+def read(path: Path) -> SessionBars:
+    """Return the bars of a file."""
+    table = pq.read_table(path, columns=list(COLUMNS), use_threads=False)
+    columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in COLUMNS}
+    return SessionBars(symbol=path.stem, **columns)
+
+
+def stage_of(plan: Plan, bars: Sequence[SessionBars], timeframe: Timeframe) -> Stage:
+    """Return what an executor plays."""
+    together = among({each.symbol: each for each in bars})
+    return Stage(
+        plan=plan,
+        timeframe=timeframe,
+        parts={
+            symbol: Part(bars=each, signals=signals_of(plan, each, timeframe), first_row=0)
+            for symbol, each in together.items()
+        },
+    )
+
+
+def by_simulator(stage: Stage) -> Outcome:
+    """Play with the simulator, figures included."""
+    played = simulator.play(stage, TERMS)
+    _, equity, gross = by_day(stage, played, TERMS.cash)
+    figures((equity / UNITS_PER_USD).tolist(), (), gross=(gross / UNITS_PER_USD).tolist())
+    entries = sum(fill.leg == "entry" for fill in played.fills)
+    return entries, float(played.equity[-1]) / UNITS_PER_USD
+
+
+def by_kernel(stage: Stage) -> Outcome:
+    """Play with the kernel, figures included."""
+    outcome = kernel.equity_only(stage, TERMS)
+    figures((outcome.daily_equity / UNITS_PER_USD).tolist(), ())
+    return outcome.trades, float(outcome.daily_equity[-1]) / UNITS_PER_USD
+
+
+def round_of(engine: str, case: str, folder: Path) -> Callable[[], Outcome]:
+    """Return what one round of a case does."""
+    paths = {
+        "daily_sma": [folder / "daily.parquet"],
+        "symbols_sma": sorted(folder.glob("minute_*.parquet")),
+    }.get(case, [folder / "minute_00.parquet"])
+    timeframe = Timeframe.DAY if case == "daily_sma" else Timeframe.MINUTE
+    plan = vwap_plan() if case == "minute_vwap" else sma_plan(symbols=len(paths))
+    play = by_simulator if engine == "simulator" else by_kernel
+    if case == "sweep_sma":
+        return lambda: _sweep(engine, read(paths[0]))
+    if engine == "memory":
+        stage = stage_of(plan, [read(path) for path in paths], timeframe)
+        return lambda: play(stage)
+    return lambda: play(stage_of(plan, [read(path) for path in paths], timeframe))
+
+
+def _sweep(engine: str, bars: SessionBars) -> Outcome:
+    stages = (stage_of(sma_plan(fast, slow), [bars], Timeframe.MINUTE) for fast, slow in SWEEP)
+    if engine == "simulator":
+        results = [by_simulator(stage) for stage in stages]
+    else:
+        results = [by_kernel(stage) for stage in stages]
+    return sum(trades for trades, _ in results), sum(equity for _, equity in results)
+
+
+def plain_pass(folder: Path, rounds: int) -> list[float]:
+    """Return the CPU seconds of one look at each value of the arrays that the kernel reads."""
+    bars = read(folder / "minute_00.parquet")
+    arrays = [np.ascontiguousarray(getattr(bars, name)) for name in COLUMNS[3:8]]
+    spent = []
+    for _ in range(rounds):
+        began = time.process_time()
+        for _ in range(20):
+            for column in arrays:
+                column.sum()
+        spent.append((time.process_time() - began) / 20)
+    return spent
+
+
+def main() -> None:
+    """Play the rounds that were asked for."""
+    engine, case, folder, rounds = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+    play = round_of(engine, case, folder)
+    outcome = play()
+    spent = []
+    for _ in range(rounds):
+        began = time.process_time()
+        outcome = play()
+        spent.append(time.process_time() - began)
+    result = {
+        "cpu_s": spent,
+        "trades": outcome[0],
+        "equity": outcome[1],
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "pass_s": plain_pass(folder, rounds) if engine == "memory" else [],
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

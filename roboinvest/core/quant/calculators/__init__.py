@@ -1,0 +1,1 @@
+"""The causal calculators: columns that strategies declare, computed from closed bars only."""

@@ -1,0 +1,1 @@
+"""Honest statistics: what a backtest's figures can bear, given how many were tried."""
