@@ -12,7 +12,6 @@ from tools.markets import Market
 from tools.strategies.shelf import find
 
 
-
 def installed_of(settings: Settings, market: Market) -> Installed | None:
     """Return the strategy that the settings name; None where the house decides itself.
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from roboinvest.cli import data, explain, halt, llm, locks, look, mandate, prompts, run, setup
+from roboinvest.cli.backtest import app as backtest
 from roboinvest.cli.options import ExitCode, exit_code_of
 from roboinvest.core.errors import RoboInvestError
 
@@ -35,6 +36,7 @@ app.command()(look.orders)
 app.command()(look.trades)
 app.command()(explain.explain)
 app.add_typer(data.app, name="data")
+app.add_typer(backtest.app, name="backtest")
 app.command()(halt.halt)
 app.command()(halt.resume)
 app.add_typer(mandate.app, name="mandate")

@@ -23,7 +23,12 @@ from roboinvest.core.errors import BadSettings, FolderInUse, OtherRun
 
 STAMP_SCHEMA: Final = 1
 _SPENT: Final = frozenset({"llm.db", "llm.db-wal", "llm.db-shm"})  # money is spent all the same
-_STAYS: Final = frozenset({"lock", "HALT", "README.md", "moving.json", "control.sock"}) | _SPENT
+_COUNTED: Final = frozenset(  # what was tried is tried, whatever run comes next
+    {"backtests.db", "backtests.db-wal", "backtests.db-shm", "backtests.db-lock", "backtests"}
+)
+_STAYS: Final = (
+    frozenset({"lock", "HALT", "README.md", "moving.json", "control.sock"}) | _SPENT | _COUNTED
+)
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _ABSENT: Final = "nothing"
 

@@ -26,7 +26,7 @@ from roboinvest.brokers.paper import PaperBroker
 from roboinvest.core.events import Event
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.values import Timeframe
-from roboinvest.core.ports import Calendar, Clock, LanguageModel
+from roboinvest.core.ports import Calendar, Clock, LanguageModel, MarketFeed
 from roboinvest.core.records import EMPTY_DIGEST, TickCommit
 from roboinvest.runtime.bus import EventBus
 from roboinvest.runtime.clock import PacedMarketClock, SystemClock
@@ -47,7 +47,8 @@ from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.runtime.store import Store
 from roboinvest.trading.books import Books
 from roboinvest.trading.gate import TradingGate
-from roboinvest.trading.graph import TradingGraph
+from roboinvest.trading.graph import Node, TradingGraph
+from roboinvest.trading.installed_strategy import Installed, InstalledStrategyAgent
 from roboinvest.trading.news_desk import NewsDesk
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
 from roboinvest.trading.schedule import TickSchedule
@@ -95,6 +96,7 @@ class Town:
     market: Market
     folder: Path
     model: LanguageModel | None = None  # None: the rules
+    installed: Installed | None = None  # a strategy in the place of the house's own agent
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=SystemClock)
     in_flight: InFlight = field(default_factory=InFlight)
@@ -192,14 +194,7 @@ class Town:
         desk = NewsDesk(market.news, model, books.news, market.symbols)
         graph = TradingGraph(
             monitor=WorldMonitorAgent(feed, desk, broker),
-            strategy=SimpleOrganicStrategyAgent(
-                model,
-                books.account,
-                books.playbook,
-                limits=limits,
-                bar_length=market.timeframe.length,
-                cooldown_bars=settings.risk.cooldown_bars,
-            ),
+            strategy=self._decider(feed, books, model),
             executor=TradeExecutorAgent(
                 broker, books.account, gate, limits=limits, instance=instance_of(market.stamp)
             ),
@@ -215,6 +210,21 @@ class Town:
             digest=last.digest if last else EMPTY_DIGEST,
         )
         return self.runner
+
+    def _decider(self, feed: MarketFeed, books: Books, model: LanguageModel) -> Node:
+        market, settings = self.market, self.settings
+        if self.installed is not None:
+            return InstalledStrategyAgent(
+                self.installed, feed, market.calendar, books.account, books.playbook
+            )
+        return SimpleOrganicStrategyAgent(
+            model,
+            books.account,
+            books.playbook,
+            limits=risk_limits(settings, market.timeframe.length),
+            bar_length=market.timeframe.length,
+            cooldown_bars=settings.risk.cooldown_bars,
+        )
 
     def _finish(self) -> None:
         self.is_done = True

@@ -1,0 +1,1 @@
+"""`roboinvest backtest`: run, look at, compare and search."""
