@@ -1,0 +1,1 @@
+"""Strategies that people know, one module per family; `tools.strategies.shelf` finds them."""
