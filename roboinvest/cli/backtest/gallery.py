@@ -126,6 +126,9 @@ def _reported(
             write_report(page, one)
             judged.append(one)
     results, evidence = [one.result for one in judged], [one.evidence for one in judged]
+    files = [f"{one.result.request.strategy.name}.html" for one in judged]
     if results:
-        replace_file(folder / "index.html", html_comparison(results, evidence).encode())
+        replace_file(
+            folder / "index.html", html_comparison(results, evidence, files=files).encode()
+        )
     return compare_rows(results, evidence), left_out

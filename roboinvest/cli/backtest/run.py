@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -29,9 +29,11 @@ from roboinvest.cli.settings import settings_of
 from roboinvest.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from roboinvest.app.backtests import Judged
+    from roboinvest.app.backtests import Asked, Judged
     from tools.backtester.engine import Executor
+    from tools.backtester.leaks.findings import LeakReport
 
+_SEED: Final = 7  # of where the bars are cut: the same check finds the same
 ReportOption = Annotated[
     Path | None,
     typer.Option("--report", help="Also write a report: a .html, .json or .csv file."),
@@ -129,6 +131,18 @@ def leak_check(
         actions=actions,
         short=True,
     )
+    found = _leaks_of(asked, config, data_dir)
+    if as_json:
+        print_json(_plain_leaks(found))
+    else:
+        for line in found.sentences():
+            console().print(line, markup=False)
+        console().print(f"{found.strategy}: {found.verdict}", markup=False)
+    if found.suspected:
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _leaks_of(asked: Asked, config: Path | None, data_dir: Path | None) -> LeakReport:
     import numpy as np
 
     from roboinvest.app.backtests import BacktestDesk, source_of
@@ -138,27 +152,20 @@ def leak_check(
 
     desk = BacktestDesk(settings_of(config, data_dir))
     result = run_backtest(desk.request(asked))
-    found = check_leaks(
-        result, rng=np.random.default_rng(7), source=source_of(asked), effort=THOROUGH
-    )
-    if as_json:
-        print_json(
-            {
-                "strategy": found.strategy,
-                "verdict": found.verdict.value,
-                "caught_by": [each.value for each in found.caught_by],
-                "findings": [
-                    {"detector": f.detector.value, "verdict": f.verdict.value, "text": f.text}
-                    for f in found.findings
-                ],
-            }
-        )
-    else:
-        for line in found.sentences():
-            console().print(line, markup=False)
-        console().print(f"{found.strategy}: {found.verdict}", markup=False)
-    if found.suspected:
-        raise typer.Exit(ExitCode.FOUND)
+    rng = np.random.default_rng(_SEED)
+    return check_leaks(result, rng=rng, source=source_of(asked), effort=THOROUGH)
+
+
+def _plain_leaks(found: LeakReport) -> dict[str, Any]:
+    return {
+        "strategy": found.strategy,
+        "verdict": found.verdict.value,
+        "caught_by": [each.value for each in found.caught_by],
+        "findings": [
+            {"detector": each.detector.value, "verdict": each.verdict.value, "text": each.text}
+            for each in found.findings
+        ],
+    }
 
 
 def write_report(path: Path, judged: Judged) -> None:

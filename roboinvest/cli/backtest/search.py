@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -30,7 +31,7 @@ from roboinvest.cli.settings import settings_of
 from roboinvest.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from roboinvest.app.backtests import BacktestDesk
+    from roboinvest.app.backtests import Asked, BacktestDesk
     from tools.backtester.contract import Request
     from tools.backtester.search.pool import Pool
     from tools.backtester.search.space import Objective, Space
@@ -100,35 +101,58 @@ def sweep(
         limits=limits,
         short=short,
     )
+    ways = _Ways(over=tuple(over or ()), trials=trials, seed=seed, jobs=jobs, again=again)
+    table = _swept(asked, ways, aim, config, data_dir, quiet=as_json)
+    if heat_map is not None:
+        _write_heat_map(heat_map, table)
+    _show(table, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ways:
+    """How a space is walked through."""
+
+    over: tuple[str, ...]
+    trials: int | None
+    seed: int
+    jobs: int | None
+    again: bool
+
+
+def _swept(
+    asked: Asked,
+    ways: _Ways,
+    aim: Objective,
+    config: Path | None,
+    data_dir: Path | None,
+    *,
+    quiet: bool,
+) -> SweepTable:
     from roboinvest.app.backtests import BacktestDesk, file_of
     from roboinvest.app.strategies import parameters
     from tools.backtester.run_book.notes import LIBRARY
     from tools.backtester.search.sweep import run_sweep
 
     desk = BacktestDesk(settings_of(config, data_dir))
-    request = desk.request(asked)
+    request, file = desk.request(asked), file_of(asked)
     fixed = {name: request.values[name] for name in parameters(asked.params)}
-    space = _space(request, parameters(over or ()), fixed, trials=trials, seed=seed)
-    file = file_of(asked)
+    space = _space(request, parameters(ways.over), fixed, trials=ways.trials, seed=ways.seed)
     with (
         desk.book() as book,
-        _pool(desk, request, strategy, space, jobs) as pool,
-        _progress(quiet=as_json) as progress,
+        _pool(desk, request, asked.strategy, space, ways.jobs) as pool,
+        _progress(quiet=quiet) as progress,
     ):
-        table = run_sweep(
+        return run_sweep(
             request,
             space,
             pool=pool,
             book=book,
             clock=desk.clock,
             progress=progress,
-            resume=not again,
+            resume=not ways.again,
             objective=aim,
             file=LIBRARY if file is None else str(file),
         )
-    if heat_map is not None:
-        _write_heat_map(heat_map, table)
-    _show(table, as_json=as_json)
 
 
 def _space(

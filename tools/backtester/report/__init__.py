@@ -1,0 +1,1 @@
+"""Reports of backtests: JSON, CSV, a page for people, a comparison and lines for a terminal."""

@@ -1,0 +1,1 @@
+"""What a report adds to the figures of a run: curves, attribution, costs, chosen trades."""
