@@ -1,0 +1,1 @@
+"""The questions that a strategy is asked, one file for each way of cheating."""
