@@ -7,11 +7,14 @@ columns: the kernel alone, beside one plain pass over the same arrays.
 
 from __future__ import annotations
 
+import functools
 import json
 import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +34,11 @@ from benchmarks.backtests.cases import (
     TARGET_FRAC,
 )
 from roboinvest.core.fills import FillRules
+from roboinvest.core.market.bars import BarSeries
 from roboinvest.core.market.grid import UNITS_PER_USD
+from roboinvest.core.market.rows import exchange_days
 from roboinvest.core.market.session_bars import SessionBars, among
+from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.values import Timeframe
 from roboinvest.core.performance import figures
 from roboinvest.core.quant.calculators.averages import sma
@@ -51,10 +57,9 @@ from tools.backtester.contract import Part, Stage, Terms
 from tools.backtester.engine import by_day
 from tools.backtester.kernel import kernel
 from tools.backtester.simulator import simulator
+from tools.calendar import ExchangeCalendar
 
-COLUMNS: Final = (
-    "ts", "closes_at", "day", "open", "high", "low", "close", "volume", "opens", "ends",
-)  # fmt: skip
+COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 TERMS: Final = Terms(
     cash=Decimal(int(CASH)),
     rules=FillRules(
@@ -93,11 +98,23 @@ def vwap_plan() -> Plan:
     )
 
 
-def read(path: Path) -> SessionBars:
-    """Return the bars of a file."""
+@functools.cache
+def sessions_of(timeframe: Timeframe) -> tuple[Session, ...]:
+    """Return the sessions that the files were made of: a calendar is built once a process."""
+    first = date(2014 if timeframe is Timeframe.DAY else 2024, 1, 1)
+    return tuple(ExchangeCalendar().sessions(first, date(2024, 12, 31)))
+
+
+def read(path: Path, timeframe: Timeframe) -> SessionBars:
+    """Return the bars of a file beside their sessions."""
     table = pq.read_table(path, columns=list(COLUMNS), use_threads=False)
     columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in COLUMNS}
-    return SessionBars(symbol=path.stem, **columns)
+    days = exchange_days(columns["ts"])
+    length = int(timeframe.length.total_seconds()) * 1_000_000_000
+    series = BarSeries(symbol=path.stem, closes_at=columns["ts"] + length, day=days, **columns)
+    bars = SessionBars.of(series, sessions_of(timeframe))
+    closes = bars.ends if timeframe is Timeframe.DAY else np.minimum(bars.closes_at, bars.ends)
+    return replace(bars, closes_at=closes)
 
 
 def stage_of(plan: Plan, bars: Sequence[SessionBars], timeframe: Timeframe) -> Stage:
@@ -139,11 +156,11 @@ def round_of(engine: str, case: str, folder: Path) -> Callable[[], Outcome]:
     plan = vwap_plan() if case == "minute_vwap" else sma_plan(symbols=len(paths))
     play = by_simulator if engine == "simulator" else by_kernel
     if case == "sweep_sma":
-        return lambda: _sweep(engine, read(paths[0]))
+        return lambda: _sweep(engine, read(paths[0], timeframe))
     if engine == "memory":
-        stage = stage_of(plan, [read(path) for path in paths], timeframe)
+        stage = stage_of(plan, [read(path, timeframe) for path in paths], timeframe)
         return lambda: play(stage)
-    return lambda: play(stage_of(plan, [read(path) for path in paths], timeframe))
+    return lambda: play(stage_of(plan, [read(path, timeframe) for path in paths], timeframe))
 
 
 def _sweep(engine: str, bars: SessionBars) -> Outcome:
@@ -157,8 +174,8 @@ def _sweep(engine: str, bars: SessionBars) -> Outcome:
 
 def plain_pass(folder: Path, rounds: int) -> list[float]:
     """Return the CPU seconds of one look at each value of the arrays that the kernel reads."""
-    bars = read(folder / "minute_00.parquet")
-    arrays = [np.ascontiguousarray(getattr(bars, name)) for name in COLUMNS[3:8]]
+    bars = read(folder / "minute_00.parquet", Timeframe.MINUTE)
+    arrays = [np.ascontiguousarray(getattr(bars, name)) for name in COLUMNS[1:]]
     spent = []
     for _ in range(rounds):
         began = time.process_time()

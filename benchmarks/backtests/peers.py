@@ -26,8 +26,12 @@ import pandas as pd
 warnings.simplefilter("ignore")
 
 
-def read(path):
-    frame = pd.read_parquet(path)
+CLOCK = ["day", "closes_at", "ends"]
+PRICES = ["ts", "open", "high", "low", "close", "volume"]
+
+
+def read(path, more=()):
+    frame = pd.read_parquet(path, columns=[*PRICES, *more])
     frame.index = pd.to_datetime(frame["ts"])
     return frame
 
@@ -101,7 +105,7 @@ class BacktestingPy:
         return total([self._run(read(path), self.sma) for path in paths])
 
     def play_vwap(self, paths):
-        frame = read(paths[0])
+        frame = read(paths[0], CLOCK)
         frame["Enter"], frame["Late"] = vwap_signals(frame)
         return self._run(frame, self.vwap)
 
@@ -153,7 +157,7 @@ class VectorBt:
         return self._portfolio(table, *self._cross(table["close"], cases.FAST, cases.SLOW))
 
     def play_vwap(self, paths):
-        frame = read(paths[0])
+        frame = read(paths[0], CLOCK)
         levels = {"sl_stop": cases.STOP_FRAC, "tp_stop": cases.TARGET_FRAC}
         return self._portfolio(frame, *vwap_signals(frame), **levels)
 

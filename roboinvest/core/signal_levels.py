@@ -81,6 +81,8 @@ class Levels:
         )
 
     def _chosen(self, given: Floats, declared: Floats) -> Floats:
+        if not len(given):
+            return declared
         mine = given[self.at]
         return np.where(np.isnan(mine), declared, mine)
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -24,9 +24,21 @@ from roboinvest.core.market.rows import Flags
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.market.values import ActionKind, CorporateAction, Timeframe
 from roboinvest.core.signal_levels import Levels, Signs, when
-from roboinvest.core.strategy import Entry, Execution, Plan, Scan, ScanCall
+from roboinvest.core.strategy import (
+    Calculator,
+    Entry,
+    Execution,
+    Plan,
+    Scan,
+    ScanCall,
+    asked_names,
+)
 
 _MINUTE_NS: Final = 60_000_000_000
+
+
+Known = dict[Calculator, Floats]
+ArrayT = TypeVar("ArrayT", bound="np.ndarray[Any, Any]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +97,12 @@ def signals_of(
     actions: Sequence[CorporateAction] = (),
     *,
     from_row: int = 0,
+    known: Known | None = None,
 ) -> Signals:
     """Return what a plan wants on `bars`; `actions` are those of the symbol, on raw prices.
 
     Rows before `from_row` and those of the warm-up hold no wish; a scan's call is not asked there.
+    `known` keeps the columns of these very bars from one plan to the next; it is asked and filled.
 
     Raises:
         BadInput: a level is no price or on the wrong side of the close, or the plan asks for the
@@ -100,55 +114,78 @@ def signals_of(
             "give bars of 1m to 1h"
         )
     first = max(from_row, plan.warm_up)
-    parts = [_part(plan, seen, rows, first) for seen, rows in by_split(bars, actions) if len(bars)]
+    seen = [(part, rows) for part, rows in by_split(bars, actions) if len(bars)]
+    keep = known if len(seen) == 1 else None  # on raw prices the bars of each part are others
+    parts = [_part(plan, part, rows, first, keep) for part, rows in seen]
     if not parts:
         return _none(plan)
     return Signals(
-        entry=np.concatenate([part.entry for part in parts]),
-        leave=np.concatenate([part.leave for part in parts]),
+        entry=_whole([part.entry for part in parts]),
+        leave=_whole([part.leave for part in parts]),
         late=_late(plan.execution, bars),
-        stop=np.concatenate([part.stop for part in parts]),
-        target=np.concatenate([part.target for part in parts]),
-        trail=np.concatenate([part.trail for part in parts]),
+        stop=_whole([part.stop for part in parts]),
+        target=_whole([part.target for part in parts]),
+        trail=_whole([part.trail for part in parts]),
         mark=price_units(bars.close),
-        columns={
-            name: np.concatenate([part.columns[name] for part in parts])
-            for name in parts[0].columns
-        },
+        columns={name: _whole([part.columns[name] for part in parts]) for name in parts[0].columns},
     )
 
 
-def columns_of(plan: Plan, bars: SessionBars) -> dict[str, Floats]:
+def columns_of(plan: Plan, bars: SessionBars, known: Known | None = None) -> dict[str, Floats]:
     """Return the columns that a plan may ask about, each of shape (n,).
 
     Raises:
         BadInput: a calculator returned another shape, or infinite values.
     """
+    columns = _bar_columns(plan, bars)
+    for name, calculator in plan.columns.items():
+        if known is not None and calculator in known:
+            columns[name] = known[calculator]
+            continue
+        columns[name] = _column(name, calculator, bars)
+        if known is not None:
+            known[calculator] = columns[name]
+    return columns
+
+
+def _bar_columns(plan: Plan, bars: SessionBars) -> dict[str, Floats]:
+    """Return the bars' own columns: all for a call, else those of the clock only if asked about."""
     columns: dict[str, Floats] = {
         "open": bars.open,
         "high": bars.high,
         "low": bars.low,
         "close": bars.close,
         "volume": bars.volume,
-        "session": bars.day.astype(np.float64),
-        "minutes_open": (bars.closes_at - bars.opens) / _MINUTE_NS,
-        "minutes_left": (bars.ends - bars.closes_at) / _MINUTE_NS,
     }
-    for name, calculator in plan.columns.items():
-        column = np.asarray(calculator.compute(bars), dtype=np.float64)
-        if column.shape != (len(bars),):
-            raise BadInput(
-                f"calculator {name} gave an array of shape {column.shape} for {len(bars)} bars; "
-                "give one value a bar, NaN where there is none"
-            )
-        if np.isinf(column).any():
-            at = int(np.argmax(np.isinf(column)))
-            raise BadInput(
-                f"calculator {name} gave {column[at]} at {when(bars, at)}; "
-                "give NaN where there is no value"
-            )
-        columns[name] = column
+    asked = asked_names(plan)
+    if asked is None or "session" in asked:
+        columns["session"] = bars.day.astype(np.float64)
+    if asked is None or "minutes_open" in asked:
+        columns["minutes_open"] = (bars.closes_at - bars.opens) / _MINUTE_NS
+    if asked is None or "minutes_left" in asked:
+        columns["minutes_left"] = (bars.ends - bars.closes_at) / _MINUTE_NS
     return columns
+
+
+def _column(name: str, calculator: Calculator, bars: SessionBars) -> Floats:
+    column = np.asarray(calculator.compute(bars), dtype=np.float64)
+    if column.shape != (len(bars),):
+        raise BadInput(
+            f"calculator {name} gave an array of shape {column.shape} for {len(bars)} bars; "
+            "give one value a bar, NaN where there is none"
+        )
+    if np.isinf(column).any():
+        at = int(np.argmax(np.isinf(column)))
+        raise BadInput(
+            f"calculator {name} gave {column[at]} at {when(bars, at)}; "
+            "give NaN where there is no value"
+        )
+    return column
+
+
+def _whole(parts: list[ArrayT]) -> ArrayT:
+    """Return the parts as one column; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)  # type: ignore[return-value]
 
 
 def by_split(
@@ -180,9 +217,9 @@ def _rescaled(bars: SessionBars, splits: Sequence[tuple[date, str, float]]) -> S
     return bars.with_series(series, others)
 
 
-def _part(plan: Plan, bars: SessionBars, rows: slice, first: int) -> Signals:
+def _part(plan: Plan, bars: SessionBars, rows: slice, first: int, known: Known | None) -> Signals:
     """Return the signals of some rows, on the scale of their day."""
-    columns = columns_of(plan, bars)
+    columns = columns_of(plan, bars, known)
     sides, stops, targets = _entries(plan, bars, columns, range(max(rows.start, first), rows.stop))
     leave = _leaves(plan.execution, columns, len(bars))
     sides[leave] = 0
@@ -205,18 +242,22 @@ def _part(plan: Plan, bars: SessionBars, rows: slice, first: int) -> Signals:
 def _entries(
     plan: Plan, bars: SessionBars, columns: dict[str, Floats], rows: range
 ) -> tuple[Signs, Floats, Floats]:
-    """Return the side of each entry, and the levels that a call gave, NaN where it gave none."""
+    """Return the side of each entry, and the levels that a call gave, NaN where it gave none.
+
+    Conditions give no levels: both arrays are empty then.
+    """
     n = len(bars)
-    stops, targets = np.full(n, np.nan), np.full(n, np.nan)
+    stops, targets = np.zeros(0), np.zeros(0)
     if isinstance(plan.scan, Scan):
         sides = _conditions(plan.scan, columns, n)
         sides[: min(rows.start, n)] = 0
     else:
+        stops, targets = np.full(n, np.nan), np.full(n, np.nan)
         sides = _calls(plan.scan, bars, columns, rows, stops, targets)
     no_entry = plan.execution.no_entry_before_close_min
     flat = plan.execution.flat_before_close_min
     if no_entry > 0.0 or flat is not None:
-        sides[columns["minutes_left"] <= max(no_entry, flat or 0.0)] = 0
+        sides[bars.ends - bars.closes_at <= max(no_entry, flat or 0.0) * _MINUTE_NS] = 0
     return sides, stops, targets
 
 

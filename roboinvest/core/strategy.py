@@ -319,18 +319,32 @@ BAR_COLUMNS: Final = (
 )
 
 
-def _unknown_names(plan: Plan) -> list[str]:
-    known = {*plan.columns, *BAR_COLUMNS}
-    asked: set[str] = set()
-    scan, leave = plan.scan, plan.execution.exit
+def asked_names(plan: Plan) -> frozenset[str] | None:
+    """Return the columns that a plan asks about; None where a call may ask about any."""
+    scan, how = plan.scan, plan.execution
+    if not isinstance(scan, Scan) or (how.exit is not None and not hasattr(how.exit, "names")):
+        return None
+    levels = (how.stop, how.target, how.trail)
+    return _condition_names(plan) | frozenset(
+        level.of for level in levels if isinstance(level, (Multiple, AtColumn))
+    )
+
+
+def _condition_names(plan: Plan) -> frozenset[str]:
+    scan = plan.scan
     conditions = [scan.long, scan.short] if isinstance(scan, Scan) else []
-    for condition in (*conditions, leave):
+    asked = frozenset[str]()
+    for condition in (*conditions, plan.execution.exit):
         asked |= getattr(condition, "names", frozenset())
+    return asked
+
+
+def _unknown_names(plan: Plan) -> list[str]:
+    known, scan = {*plan.columns, *BAR_COLUMNS}, plan.scan
     if isinstance(scan, Scan) and scan.long is None and scan.short is None:
         return ["its scan has no condition, so it would never enter"]
-    if asked <= known:
-        return []
-    return [f"it asks about {', '.join(sorted(asked - known))}, which it does not declare"]
+    strangers = sorted(_condition_names(plan) - known)
+    return [f"it asks about {', '.join(strangers)}, which it does not declare"] if strangers else []
 
 
 def _amount(size: Size) -> float:

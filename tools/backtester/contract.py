@@ -152,6 +152,7 @@ class Request:
     first: date | None = None  # first exchange day with decisions; None: the first there is
     source: str = ""  # what the bars are called in a report
     adjusted: frozenset[str] = frozenset()  # symbols whose prices know later splits
+    notes: tuple[str, ...] = ()  # what a reader should know of the bars, in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
