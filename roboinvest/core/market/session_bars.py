@@ -46,15 +46,17 @@ class SessionBars:
         days = np.array([session.day.toordinal() for session in sessions], dtype=np.int64)
         opens = np.array([to_ns(session.opens_at) for session in sessions], dtype=np.int64)
         ends = np.array([to_ns(session.closes_at) for session in sessions], dtype=np.int64)
-        at = np.searchsorted(days, series.day)
+        begins = np.flatnonzero(np.append(len(series) > 0, series.day[1:] != series.day[:-1]))
+        at = np.searchsorted(days, series.day[begins])  # a day at a time: there are many bars in it
         known = at < len(days)
-        if not (known.all() and np.array_equal(days[at[known]], series.day[known])):
+        if not (known.all() and np.array_equal(days[at], series.day[begins])):
             raise BadInput(
                 f"{series.symbol}: {len(series)} bars, and some lie on days without a session; "
                 "give the bars of regular hours only"
             )
+        counts = np.diff(np.append(begins, len(series)))
         columns = {each.name: getattr(series, each.name) for each in fields(series)}
-        return cls(opens=opens[at], ends=ends[at], **columns)
+        return cls(opens=np.repeat(opens[at], counts), ends=np.repeat(ends[at], counts), **columns)
 
     def rows(self, part: slice) -> SessionBars:
         """Return some rows, as views; the others come with what had closed by the last of them."""
