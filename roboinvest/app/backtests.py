@@ -15,6 +15,7 @@ import numpy as np
 from roboinvest.app.strategies import parameters
 from roboinvest.core.errors import BadInput
 from roboinvest.core.fills import FRICTIONLESS, FillRules
+from roboinvest.core.market.values import Timeframe
 from roboinvest.core.strategy import Strategy
 from roboinvest.runtime.configuration.mandate_file import MandateFile
 from roboinvest.runtime.configuration.policies import (
@@ -24,7 +25,7 @@ from roboinvest.runtime.configuration.policies import (
     risk_limits,
 )
 from roboinvest.runtime.configuration.settings import Settings
-from tools.backtester.bars import RunBars, load_run_bars
+from tools.backtester.bars import RunBars, load_finer, load_run_bars
 from tools.backtester.contract import BacktestResult, Request, Terms
 from tools.backtester.engine import Executor, run_backtest
 from tools.backtester.judge import evidence_of
@@ -54,6 +55,7 @@ class Asked:
     bars: Path | None = None  # None: the store of the data folder
     source: str | None = None
     symbols: tuple[str, ...] | None = None
+    timeframe: Timeframe | None = None  # where a store holds several bar lengths
     params: tuple[str, ...] = ()  # name=value
     first: date | None = None
     last: date | None = None
@@ -111,6 +113,7 @@ class BacktestDesk:
             first=bars.first,
             source=bars.source,
             adjusted=bars.adjusted,
+            finer=bars.finer,
             notes=_notes(bars),
         )
 
@@ -122,19 +125,20 @@ class BacktestDesk:
                 f"{path} does not exist; give --bars PATH, or fill the store: "
                 "roboinvest data import FILE"
             )
-        key = (path, asked.symbols, asked.source, asked.first, asked.last, asked.actions)
+        span = (asked.first, asked.last)
+        key = (path, asked.symbols, asked.source, asked.timeframe, *span, asked.actions)
         if key not in self._loaded:
-            self._loaded = {
-                key: load_run_bars(
-                    path,
-                    self.calendar,
-                    symbols=asked.symbols,
-                    source=asked.source,
-                    first=asked.first,
-                    last=asked.last,
-                    actions_path=asked.actions,
-                )
-            }
+            run = load_run_bars(
+                path,
+                self.calendar,
+                symbols=asked.symbols,
+                source=asked.source,
+                first=asked.first,
+                last=asked.last,
+                actions_path=asked.actions,
+                timeframe=asked.timeframe,
+            )
+            self._loaded = {key: replace(run, finer=load_finer(path, run, self.calendar))}
         return self._loaded[key]
 
     def run(

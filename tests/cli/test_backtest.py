@@ -13,6 +13,8 @@ import pytest
 from roboinvest.cli.main import run_program
 from roboinvest.core.market.values import Timeframe
 from tests.fakes.walks import write_walks
+from tools.bars.store import BarStore
+from tools.bars.table import read_table
 
 SOUND = """
 from roboinvest.core.strategy import Execution, Percent
@@ -222,3 +224,19 @@ def test_a_bad_file_is_refused_in_one_sentence_and_counted_nowhere(case: str, sh
     assert ended.err.count("\n") == 1
     assert not (shell.place / "a.html").exists()
     assert shell("ls --json").out.strip() in ("", "[]")
+
+
+def test_a_store_with_shorter_bars_tells_what_longer_ones_cannot(
+    shell: Shell, tmp_path: Path
+) -> None:
+    store = tmp_path / "data" / "bars"
+    first, last = date(2015, 12, 14), date(2015, 12, 24)
+    for timeframe in (Timeframe.HOUR, Timeframe.MINUTES_5):
+        path = write_walks(tmp_path / f"{timeframe}.csv", 5, first, last, timeframe=timeframe)
+        BarStore(store).add(read_table(path), timeframe=timeframe)
+    several = shell("run sma_crossover --symbols AAA")
+    assert (several.code, "--timeframe" in several.err) == (2, True)
+    params = "--param fast=2 --param slow=4 --param stop_frac=0.002"
+    told = shell(f"run sma_crossover --symbols AAA --timeframe 1h {params} --json")
+    assert told.code == 0, told.err
+    assert told.value["run"]["timeframe"] == "1h"

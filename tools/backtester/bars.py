@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.values import CorporateAction, Timeframe
 from tools.bars.actions import KEPT_ACTIONS, read_actions
 from tools.bars.files import LoadedBars, load_bars
-from tools.bars.store import load_store
+from tools.bars.store import BarStore, load_store
 from tools.calendar import ExchangeCalendar
 
 WARM_UP_SESSIONS: Final = 5  # before the first day of an intraday run, as in a replay
@@ -45,6 +45,7 @@ class RunBars:
     rows: int  # of regular hours, good or bad
     set_aside: Mapping[str, int]  # reason -> rows; remarks on rows that are used included
     digest: str  # sha256 of what a strategy can see
+    finer: Mapping[str, SessionBars] = field(default_factory=dict)  # shorter bars, see `load_finer`
 
 
 def load_run_bars(
@@ -56,6 +57,7 @@ def load_run_bars(
     first: date | None = None,
     last: date | None = None,
     actions_path: Path | None = None,
+    timeframe: Timeframe | None = None,
 ) -> RunBars:
     """Return the bars of `path`, a file or a store, from `first` to `last` with their warm-up.
 
@@ -63,7 +65,7 @@ def load_run_bars(
         BadInput: the file, a symbol, the source or the range is wrong, or has no good bar.
     """
     if path.is_dir():
-        loaded = load_store(path, symbols=symbols, first=first, last=last)
+        loaded = load_store(path, symbols=symbols, first=first, last=last, timeframe=timeframe)
     else:
         loaded = load_bars(path, symbols=symbols, source=source, first=first, last=last)
     sessions = _sessions(loaded, calendar)
@@ -94,6 +96,24 @@ def load_run_bars(
         set_aside=dict(sorted(reasons.items())),
         digest=digest_of(bars),
     )
+
+
+def load_finer(path: Path, run: RunBars, calendar: ExchangeCalendar) -> dict[str, SessionBars]:
+    """Return the shortest bars that a store holds of a run's symbols, where shorter than the run's.
+
+    They decide bars that cannot tell whether stop or target came first; a file has none.
+    """
+    if not path.is_dir():
+        return {}
+    sessions, found = list(calendar.sessions(run.first, run.last)), dict[str, SessionBars]()
+    store = BarStore(path)
+    held = sorted(store.ls(), key=lambda each: each.timeframe.length, reverse=True)
+    for each in held:
+        if each.symbol in run.bars and each.timeframe.length < run.timeframe.length:
+            rows = store.read(each.symbol, each.timeframe, run.first, run.last)
+            mine = [action for action in run.actions if action.symbol == each.symbol]
+            found[each.symbol] = good_bars(each.symbol, rows, sessions, each.timeframe, mine)[0]
+    return {symbol: bars for symbol, bars in found.items() if len(bars)}
 
 
 def digest_of(bars: Mapping[str, SessionBars]) -> str:

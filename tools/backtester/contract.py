@@ -62,6 +62,7 @@ class Part:
     bars: SessionBars
     signals: Signals
     first_row: int  # rows before it only warm up: nothing is decided there
+    finer: SessionBars | None = None  # decide which of stop and target a bar reached first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,7 @@ class Played:
     flows: tuple[CashFlow, ...] = ()  # dividends
     signals: int = 0  # rows in which an entry was wanted while flat
     ambiguous: int = 0  # bars that could not tell (F3)
+    resolved: int = 0  # bars that could not tell, where finer bars did
     unaffordable: int = 0  # fills that cash cut or refused (F7)
     refused: Mapping[str, int] = field(default_factory=dict)  # rule -> entries not sent
     clamped: Mapping[str, int] = field(default_factory=dict)  # rule -> entries made smaller
@@ -152,6 +154,7 @@ class Request:
     first: date | None = None  # first exchange day with decisions; None: the first there is
     source: str = ""  # what the bars are called in a report
     adjusted: frozenset[str] = frozenset()  # symbols whose prices know later splits
+    finer: Mapping[str, SessionBars] = field(default_factory=dict)  # shorter bars of some symbols
     notes: tuple[str, ...] = ()  # what a reader should know of the bars, in words
 
 

@@ -73,7 +73,8 @@ def prepare(request: Request) -> Stage:
                 f"day, and {strategy.stamp} warms up on {plan.warm_up}; give more bars"
             )
         wishes = signals_of(plan, bars[symbol], request.timeframe, request.actions, from_row=first)
-        parts[symbol] = Part(bars=bars[symbol], signals=wishes, first_row=first)
+        finer = request.finer.get(symbol)
+        parts[symbol] = Part(bars=bars[symbol], signals=wishes, first_row=first, finer=finer)
     return Stage(plan=plan, timeframe=request.timeframe, parts=parts, actions=request.actions)
 
 
@@ -176,6 +177,7 @@ def run_digest(request: Request) -> str:
     terms, strategy = request.terms, request.strategy
     facts = {
         "bars": digest_of(request.bars),
+        "finer": digest_of(request.finer),
         "timeframe": request.timeframe,
         "first": request.first,
         "actions": to_plain(tuple(request.actions)),

@@ -180,15 +180,19 @@ def load_store(
     symbols: Sequence[str] | None = None,
     first: date | None = None,
     last: date | None = None,
+    timeframe: Timeframe | None = None,
 ) -> LoadedBars:
     """Return the rows that a store holds of `symbols` (all by default) up to `last`.
+
+    `timeframe` chooses where symbols are held in several bar lengths.
 
     Raises:
         BadInput: the store is empty, has no such symbol or no rows in the range, or holds the
             symbols in more than one bar length.
     """
     store = BarStore(folder)
-    held = [each for each in store.ls() if symbols is None or each.symbol in symbols]
+    fitting = [each for each in store.ls() if timeframe in (None, each.timeframe)]
+    held = [each for each in fitting if symbols is None or each.symbol in symbols]
     absent = sorted(set(symbols or ()) - {each.symbol for each in held})
     if absent or not held:
         has = ", ".join(f"{each.symbol} {each.timeframe}" for each in store.ls()) or "nothing"
@@ -200,10 +204,10 @@ def load_store(
     if len(lengths) > 1:
         raise BadInput(
             f"{folder} holds these symbols as {', '.join(sorted(lengths))}; "
-            "name symbols of one length with --symbols"
+            "name symbols of one length with --symbols, or, for a backtest, give --timeframe"
         )
-    (timeframe,) = lengths
-    rows = {each.symbol: store.read(each.symbol, timeframe, None, last) for each in held}
+    (length,) = lengths
+    rows = {each.symbol: store.read(each.symbol, length, None, last) for each in held}
     begins, ends = min(each.first for each in held), max(each.last for each in held)
     loaded = LoadedBars(
         path=folder,
@@ -212,7 +216,7 @@ def load_store(
             each.symbol: SeriesKey(symbol=each.symbol, source=each.source, adjusted=each.adjusted)
             for each in held
         },
-        timeframe=timeframe,
+        timeframe=length,
         first=first or begins.date(),
         last=last or ends.date(),
         undated=0,

@@ -17,6 +17,7 @@ from roboinvest.cli.backtest.options import (
     FromOption,
     SourceOption,
     SymbolsOption,
+    TimeframeOption,
     ToOption,
     asked_of,
 )
@@ -59,6 +60,7 @@ def report_all(
     bars: BarsOption = None,
     source: SourceOption = None,
     symbols: SymbolsOption = None,
+    timeframe: TimeframeOption = None,
     first: FromOption = None,
     last: ToOption = None,
     actions: ActionsOption = None,
@@ -78,6 +80,7 @@ def report_all(
         bars=bars,
         source=source,
         symbols=symbols,
+        timeframe=timeframe,
         param=None,
         first=first,
         last=last,

@@ -13,6 +13,7 @@ from roboinvest.core.errors import BadInput
 
 if TYPE_CHECKING:
     from roboinvest.app.backtests import Asked
+    from roboinvest.core.market.values import Timeframe
 
 StrategyArgument = Annotated[
     str, typer.Argument(help="A name of the library (backtest strategies), or a Python file.")
@@ -26,6 +27,9 @@ SourceOption = Annotated[
 ]
 SymbolsOption = Annotated[
     str | None, typer.Option("--symbols", help="Tickers, with commas: SPY,AAPL.")
+]
+TimeframeOption = Annotated[
+    str | None, typer.Option("--timeframe", help="Which bars of a store: 1m, 5m, 15m, 1h or 1d.")
 ]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", help="A parameter, as fast=10; may be repeated.")
@@ -63,6 +67,7 @@ def asked_of(
     costs: str | None = None,
     limits: bool = False,
     short: bool = False,
+    timeframe: str | None = None,
 ) -> Asked:
     """Return what was typed as one question.
 
@@ -87,6 +92,7 @@ def asked_of(
         costs=costs,
         limits=limits,
         short=short,
+        timeframe=None if timeframe is None else _timeframe(timeframe),
     )
 
 
@@ -111,6 +117,16 @@ def _symbols(text: str | None) -> tuple[str, ...] | None:
     if not names:
         raise BadInput(f"--symbols {text!r} names none; write them as SPY,AAPL")
     return names
+
+
+def _timeframe(text: str) -> Timeframe:
+    from roboinvest.core.market.values import Timeframe
+
+    try:
+        return Timeframe(text)
+    except ValueError:
+        known = ", ".join(Timeframe)
+        raise BadInput(f"--timeframe {text} is none we run on; give one of {known}") from None
 
 
 def _amount(text: str) -> Decimal:

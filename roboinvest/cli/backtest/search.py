@@ -22,6 +22,7 @@ from roboinvest.cli.backtest.options import (
     SourceOption,
     StrategyArgument,
     SymbolsOption,
+    TimeframeOption,
     ToOption,
     asked_of,
 )
@@ -69,6 +70,7 @@ def sweep(
     bars: BarsOption = None,
     source: SourceOption = None,
     symbols: SymbolsOption = None,
+    timeframe: TimeframeOption = None,
     param: ParamOption = None,
     first: FromOption = None,
     last: ToOption = None,
@@ -92,6 +94,7 @@ def sweep(
         bars=bars,
         source=source,
         symbols=symbols,
+        timeframe=timeframe,
         param=param,
         first=first,
         last=last,

@@ -130,6 +130,7 @@ def _signals(result: BacktestResult) -> Json:
         "bars_with_a_signal": played.signals,
         "round_trips": len(result.round_trips),
         "ambiguous_bars": played.ambiguous,
+        "resolved_bars": played.resolved,
         "unaffordable": played.unaffordable,
         "expired": played.expired,
         "refused": dict(sorted(played.refused.items())),

@@ -226,6 +226,11 @@ def signal_facts(result: BacktestResult) -> tuple[Fact, ...]:
             text=f"{played.ambiguous:,}",
             note="Touched stop and target; the worst was assumed.",
         ),
+        Fact(
+            name="Resolved bars",
+            text=f"{played.resolved:,}",
+            note="Touched both, and finer bars told which came first.",
+        ),
     ]
     return tuple(facts)
 

@@ -1,0 +1,1 @@
+"""The kernel: signal arrays played in integers, exactly as the simulator plays them."""

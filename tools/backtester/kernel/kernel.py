@@ -1,0 +1,99 @@
+"""The kernel: plays signal arrays in compiled integer arithmetic, to the unit as the simulator.
+
+Whatever it cannot play that way it refuses with the reason, before the run where that can be known,
+and else by raising. To import this module compiles nothing, nor imports what compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from roboinvest.core.errors import Refused
+from roboinvest.core.market.session_bars import SessionBars
+from roboinvest.core.market.values import Timeframe
+from roboinvest.core.strategy import Plan
+from tools.backtester.contract import Played, Stage, Terms
+from tools.backtester.kernel.ratios import figures_of
+
+if TYPE_CHECKING:
+    from tools.backtester.kernel.outcome import FastOutcome
+
+
+def refusal(stage: Stage, terms: Terms) -> str | None:
+    """Return why the kernel cannot play a stage on these terms; None where it can."""
+    leave = stage.plan.execution.exit
+    if leave is not None and getattr(leave, "of", None) is None:
+        return "its exit is a call, and only a condition is known before the run"
+    if terms.protections is not None:
+        return "protections look at closed trades while the run goes on"
+    if any(part.finer is not None for part in stage.parts.values()):
+        return "finer bars decide those that cannot tell"
+    split = sorted({action.symbol for action in stage.actions} & set(stage.parts))
+    if split:
+        return f"{', '.join(split)} had splits or dividends"
+    try:
+        figures_of(terms, stage.plan.execution, stage.timeframe)
+    except Refused as fault:
+        return str(fault)
+    return None
+
+
+def play(stage: Stage, terms: Terms) -> Played:
+    """Return what a strategy's orders came to.
+
+    Raises:
+        Refused: see `refusal`; or a price, a volume or the account outgrew 64-bit arithmetic.
+    """
+    from tools.backtester.kernel import outcome, setup
+
+    run = setup.run_of(stage, terms)
+    book = setup.finished(run, noting=True)
+    return outcome.played(book, run, terms.rules)
+
+
+def equity_only(stage: Stage, terms: Terms) -> FastOutcome:
+    """Return what a strategy's orders came to, in numbers alone.
+
+    Raises:
+        Refused: as of `play`.
+    """
+    from tools.backtester.kernel import outcome, setup
+
+    run = setup.run_of(stage, terms)
+    return outcome.fast_outcome(setup.finished(run, noting=False), run, terms.rules)
+
+
+def play_many(stages: Iterable[Stage], terms: Terms) -> Iterator[FastOutcome]:
+    """Yield `equity_only` of each stage; stages in a row that hold the same bars share them.
+
+    Raises:
+        Refused: as of `play`.
+    """
+    from tools.backtester.kernel import outcome, setup
+
+    run = None
+    for stage in stages:
+        run = setup.run_of(stage, terms, run)
+        yield outcome.fast_outcome(setup.finished(run, noting=False), run, terms.rules)
+
+
+def sweep(
+    plans: Iterable[Plan],
+    bars: Mapping[str, SessionBars],
+    timeframe: Timeframe,
+    terms: Terms,
+    *,
+    first_rows: Mapping[str, int] | None = None,
+) -> Iterator[FastOutcome]:
+    """Yield what each plan comes to on the same bars, from `first_rows` on (by symbol, else 0).
+
+    Columns that plans share are computed once. The plans must not be refused; see `refusal`.
+
+    Raises:
+        BadInput: a plan's levels make no sense; see `core.signals.signals_of`.
+        Refused: as of `play`.
+    """
+    from tools.backtester.kernel.shared import stages_of
+
+    yield from play_many(stages_of(plans, bars, timeframe, first_rows or {}), terms)
