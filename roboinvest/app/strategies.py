@@ -27,7 +27,8 @@ def installed_of(settings: Settings, market: Market) -> Installed | None:
             raise BadInput(f"--param {given} belongs to a strategy; add --strategy NAME")
         return None
     strategy = find(name)
-    plan = strategy.plan(strategy.values(parameters(settings.strategy.params)))
+    values = strategy.values(parameters(settings.strategy.params))
+    plan = strategy.plan(values, len(market.symbols))
     for fault in _faults(strategy, settings, market, has_stop=plan.execution.stop is not None):
         raise BadInput(f"{strategy.stamp} {fault}")
     return Installed(stamp=strategy.stamp, plan=plan)

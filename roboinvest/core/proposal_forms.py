@@ -30,7 +30,7 @@ def value_of(kind: str, form: Form, text: str | None) -> Any:  # noqa: ANN401 as
     Raises:
         BadInput: it is not written in that form.
     """
-    value = None if text is None else json.loads(text, parse_float=str, parse_int=str)
+    value = None if text is None else json.loads(text, parse_float=Decimal, parse_int=Decimal)
     if form is Form.TEXT:
         return value
     if form is Form.SHARE:

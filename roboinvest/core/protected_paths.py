@@ -60,7 +60,7 @@ ROOMS: Final[Mapping[str, tuple[str, ...]]] = {
         *("roboinvest/core/proposals", "roboinvest/core/proposal", "roboinvest/core/approvals"),
         *("roboinvest/core/change_outcomes", "roboinvest/core/protected_paths"),
         "roboinvest/core/code_skeletons",
-        *("roboinvest/runtime/governance", "roboinvest/cli/approvals"),
+        *("roboinvest/runtime/governance", "roboinvest/cli/approvals", "roboinvest/cli/approval"),
     ),
     "audit": ("roboinvest/core/audit", "roboinvest/cli/audit", "data/governance", "data/logs"),
     "revisions": (

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Final, Protocol
@@ -72,7 +72,10 @@ class Calculator:
 
 @dataclass(frozen=True, slots=True)
 class EquityShare:
-    """Buy for this fraction of equity."""
+    """Buy for this fraction of equity, or of a symbol's equal part of it where a run has several.
+
+    So that a strategy written for one symbol does not put all into the first of ten.
+    """
 
     frac: float
 
@@ -242,8 +245,8 @@ class Strategy:
             for param in self.params
         }
 
-    def plan(self, values: Values) -> Plan:
-        """Return the plan for these values, checked.
+    def plan(self, values: Values, symbols: int = 1) -> Plan:
+        """Return the plan for these values, checked, for a run with so many symbols.
 
         Raises:
             BadInput: the plan contradicts itself; the message names the strategy.
@@ -251,7 +254,11 @@ class Strategy:
         plan = self.build(values)
         for fault in faults_of(plan):
             raise BadInput(f"{self.stamp}: {fault}")
-        return plan
+        size = plan.execution.size
+        if not isinstance(size, EquityShare) or symbols <= self.symbols:
+            return plan
+        part = EquityShare(size.frac * self.symbols / symbols)
+        return replace(plan, execution=replace(plan.execution, size=part))
 
 
 def requested_shares(size: Size, equity: Decimal, mark: Decimal, stop: Decimal | None) -> Decimal:

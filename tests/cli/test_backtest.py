@@ -128,6 +128,15 @@ def test_the_library_is_listed_and_compared(shell: Shell) -> None:
     assert [row["strategy"] for row in compared.value] == ["sma_crossover@1", "macd@1"]
 
 
+def test_every_strategy_that_suits_the_bars_gets_a_page(shell: Shell) -> None:
+    done = shell("report-all --bars BARS --symbols AAA --to 2015-12-16 --out HERE/pages --json")
+    assert done.code == 0, done.err
+    pages = {page.stem for page in (shell.place / "pages").glob("*.html")} - {"index"}
+    assert len(pages) >= 10
+    assert pages == {row["strategy"].partition("@")[0] for row in done.value}
+    assert "sma_crossover.html" in (shell.place / "pages" / "index.html").read_text()
+
+
 def test_a_cheat_is_caught_and_ends_with_one(shell: Shell) -> None:
     cheat = """
 from roboinvest.core.quant.calculators.chance import custom

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -121,3 +122,14 @@ def test_bars_suit_a_strategy_or_they_do_not() -> None:
     assert Timeframes.INTRADAY.suits(Timeframe.MINUTES_15)
     assert not Timeframes.INTRADAY.suits(Timeframe.DAY)
     assert Timeframes.ANY.suits(Timeframe.DAY)
+
+
+def test_a_share_of_equity_is_of_a_symbols_part_where_there_are_several() -> None:
+    pair = replace(strategy_of(SOUND), symbols=2)
+    for strategy, symbols, share in (
+        (strategy_of(SOUND), 1, 1.0),
+        (strategy_of(SOUND), 4, 0.25),
+        (pair, 2, 1.0),
+        (pair, 4, 0.5),
+    ):
+        assert strategy.plan({}, symbols).execution.size == EquityShare(share)

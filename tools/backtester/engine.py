@@ -62,7 +62,7 @@ def prepare(request: Request) -> Stage:
             f"{strategy.stamp} needs {strategy.symbols} symbols and the run has "
             f"{len(request.bars)}; name them with --symbols"
         )
-    plan = strategy.plan(request.values)
+    plan = strategy.plan(request.values, len(request.bars))
     bars = among(request.bars)
     parts = dict[str, Part]()
     for symbol in sorted(bars):

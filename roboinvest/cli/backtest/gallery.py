@@ -115,7 +115,8 @@ def _reported(
     from tools.strategies.shelf import strategies as library
 
     fits = suiting(library(), desk.bars(asked))
-    judged, left_out = list[Judged](), [each.name for each in fits[False]]
+    judged: list[Judged] = []
+    left_out = [each.name for each in fits[False]]
     folder.mkdir(parents=True, exist_ok=True)
     with desk.book() as book:
         for each in fits[True]:

@@ -123,15 +123,16 @@ class Alias:
     sequence: int  # of its last move; 0 before the first
 
 
-def require_move(revision: Revision, to: State) -> None:
-    """Raise Refused unless the table has this move."""
-    if to in MOVES[revision.state]:
-        return
-    ways = ", ".join(sorted(state.value for state in MOVES[revision.state])) or "nothing"
-    raise Refused(
-        f"revision {revision.short} of {revision.agent_id} is {revision.state}, and from there it "
-        f"can become {ways}, not {to}; nothing was changed"
-    )
+def require_move(revision: Revision, to: State, actor: Actor) -> None:
+    """Raise Refused unless the table has this move and, out of a quarantine, a person makes it."""
+    if to not in MOVES[revision.state]:
+        ways = ", ".join(sorted(state.value for state in MOVES[revision.state])) or "nothing"
+        raise Refused(
+            f"revision {revision.short} of {revision.agent_id} is {revision.state}, and from there "
+            f"it can become {ways}, not {to}; nothing was changed"
+        )
+    if revision.state is State.QUARANTINED:
+        require_person(actor, f"take revision {revision.short} out of quarantine")
 
 
 def require_person(actor: Actor, what: str) -> None:

@@ -14,7 +14,7 @@ from roboinvest.core.mandate import is_zone, standing, within_hours
 from roboinvest.core.market.bars import Ints, from_ns
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.risk import RiskLimits
-from tools.backtester.kernel import layout
+from tools.backtester.kernel.machine import layout
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

@@ -15,7 +15,7 @@ from roboinvest.core.market.bars import Floats, Ints
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.quant.calculators.arguments import Column
 from roboinvest.core.quant.calculators.windows import PRICE_PARTS
-from tools.backtester.kernel.entries import entries
+from tools.backtester.kernel.machine.entries import entries
 
 _ROOM: Final = 9.0e18  # what 64 bits hold
 _PRICES: Final = ("open", "high", "low", "close")

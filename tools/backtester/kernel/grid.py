@@ -18,8 +18,8 @@ from roboinvest.core.errors import Refused
 from roboinvest.core.market.bars import Ints
 from roboinvest.core.market.grid import from_units, price_units
 from roboinvest.core.market.session_bars import SessionBars
-from tools.backtester.kernel import layout
-from tools.backtester.kernel.entries import entries
+from tools.backtester.kernel.machine import layout
+from tools.backtester.kernel.machine.entries import entries
 
 _DEAREST: Final = 10**10  # units: a million USD
 _ONE: Final = Decimal(1)

@@ -13,7 +13,7 @@ from roboinvest.core.errors import Refused
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.market.values import Timeframe
 from roboinvest.core.strategy import Plan
-from tools.backtester.contract import Played, Stage, Terms
+from tools.backtester.contract import Part, Played, Stage, Terms
 from tools.backtester.kernel.ratios import figures_of
 
 if TYPE_CHECKING:
@@ -27,16 +27,23 @@ def refusal(stage: Stage, terms: Terms) -> str | None:
         return "its exit is a call, and only a condition is known before the run"
     if terms.protections is not None:
         return "protections look at closed trades while the run goes on"
-    if any(part.finer is not None for part in stage.parts.values()):
-        return "finer bars decide those that cannot tell"
     split = sorted({action.symbol for action in stage.actions} & set(stage.parts))
     if split:
         return f"{', '.join(split)} had splits or dividends"
+    asked = sorted(symbol for symbol, part in stage.parts.items() if _asks_finer_bars(part))
+    if asked:
+        return f"finer bars tell what those of {', '.join(asked)} cannot"
     try:
         figures_of(terms, stage.plan.execution, stage.timeframe)
     except Refused as fault:
         return str(fault)
     return None
+
+
+def _asks_finer_bars(part: Part) -> bool:
+    """Return whether a bar may hold both levels of a position, and finer ones can tell."""
+    signals = part.signals
+    return part.finer is not None and bool(((signals.stop > 0) & (signals.target > 0)).any())
 
 
 def play(stage: Stage, terms: Terms) -> Played:

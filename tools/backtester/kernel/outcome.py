@@ -15,8 +15,8 @@ from roboinvest.core.market.grid import from_units, to_units
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.orders import SUB_PENNY_TICK, TICK_SIZE, Leg, Side
 from tools.backtester.contract import Cause, Played, SimFill
-from tools.backtester.kernel import layout
-from tools.backtester.kernel.layout import Board
+from tools.backtester.kernel.machine import layout
+from tools.backtester.kernel.machine.layout import Board
 from tools.backtester.kernel.setup import Run
 
 _LEGS: Final = tuple(Leg(name) for name in layout.LEGS)

@@ -29,7 +29,7 @@ from roboinvest.core.strategy import (
     six_digits,
 )
 from tools.backtester.contract import Terms
-from tools.backtester.kernel import layout
+from tools.backtester.kernel.machine import layout
 
 MILLION: Final = 1_000_000
 _LARGEST: Final = 1 << 62

@@ -19,11 +19,11 @@ from roboinvest.core.market.values import Timeframe
 from roboinvest.core.risk import RiskLimits
 from roboinvest.core.strategy import Size
 from tools.backtester.contract import Part, Stage, Terms
-from tools.backtester.kernel import layout
 from tools.backtester.kernel.asked import barred
-from tools.backtester.kernel.entries import entries
 from tools.backtester.kernel.grid import Grid, grid_of
-from tools.backtester.kernel.layout import Board, Bytes
+from tools.backtester.kernel.machine import layout
+from tools.backtester.kernel.machine.entries import entries
+from tools.backtester.kernel.machine.layout import Board, Bytes
 from tools.backtester.kernel.ratios import Figures, figures_of
 
 

@@ -24,7 +24,7 @@ from roboinvest.core.signals import Signals, columns_of, signals_of
 from roboinvest.core.strategy import Calculator, Execution, Plan, Scan, asked_names
 from tools.backtester.contract import Part, Stage
 from tools.backtester.kernel.averages import Averages
-from tools.backtester.kernel.entries import entries
+from tools.backtester.kernel.machine.entries import entries
 
 _BARE: Final = Plan(columns={}, scan=Scan(), execution=Execution())
 _CURIOUS: Final = Plan(columns={}, scan=lambda _: None, execution=Execution())  # asks for all

@@ -61,7 +61,7 @@ def wishes_differ(
     for what, names in ((What.SIGNAL, _SIGNALS), (What.LEVEL, _LEVELS)):
         for name in names:
             mine, other = getattr(ours, name), getattr(theirs, name)
-            end = rows.known - (1 if name == "late" and not rows.whole else 0)
+            end = max(rows.known - (1 if name == "late" and not rows.whole else 0), 0)
             unequal = mine[rows.first : end] != other[rows.first : end]
             found = _earlier(found, what, name, symbol, unequal, rows.first, mine, other)
     if columns:

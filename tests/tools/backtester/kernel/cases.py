@@ -21,6 +21,7 @@ from roboinvest.core.market.session_bars import SessionBars, among
 from roboinvest.core.market.values import Timeframe
 from roboinvest.core.quant.conditions import above
 from roboinvest.core.risk import RiskLimits
+from roboinvest.core.signal_levels import Signs
 from roboinvest.core.signals import Signals
 from roboinvest.core.strategy import (
     Dollars,
@@ -152,7 +153,7 @@ def _signals(rng: np.random.Generator, bars: SessionBars, *, trails: bool) -> Si
     )
 
 
-def _levels(rng: np.random.Generator, mark: Ints, way: Ints) -> Ints:
+def _levels(rng: np.random.Generator, mark: Ints, way: Signs) -> Ints:
     """Return tick-sized levels a few ticks from the mark; 0 where none fits."""
     step = np.where(mark >= 10_000, 100, 1)
     level = (mark // step + way * rng.integers(1, 7, len(mark))) * step

@@ -46,8 +46,8 @@ from roboinvest.core.strategy import (
 from tests.fakes.tapes import daily_tape, minute_tape
 from tools.backtester.contract import Part, Stage, Terms
 from tools.backtester.kernel import kernel
-from tools.backtester.kernel.compiled import stamp
-from tools.backtester.kernel.decide import requested
+from tools.backtester.kernel.machine.compiled import stamp
+from tools.backtester.kernel.machine.decide import requested
 from tools.backtester.kernel.ratios import figures_of
 from tools.backtester.kernel.shared import SharedSignals
 from tools.backtester.simulator import simulator
@@ -62,11 +62,18 @@ SPLIT = CorporateAction(
 )
 
 
-def _stage(plan: Plan = CROSS, **bars: float) -> Stage:
-    tape = minute_tape(7, days=3, **bars)
+def _stage(plan: Plan = CROSS) -> Stage:
+    tape = minute_tape(7, days=3)
     wants = signals_of(plan, tape, Timeframe.MINUTE)
     part = Part(bars=tape, signals=wants, first_row=0)
     return Stage(plan=plan, timeframe=Timeframe.MINUTE, parts={"SPY": part})
+
+
+def _with_finer_bars() -> Stage:
+    how = Execution(stop=Percent(0.01), target=Percent(0.01))
+    stage = _stage(replace(CROSS, execution=how))
+    part = stage.parts["SPY"]
+    return replace(stage, parts={"SPY": replace(part, finer=part.bars)})
 
 
 def _leaving_by_call() -> Stage:
@@ -79,6 +86,7 @@ def _leaving_by_call() -> Stage:
     [
         (_leaving_by_call(), Terms(), "its exit is a call"),
         (replace(_stage(), actions=(SPLIT,)), Terms(), "SPY had splits or dividends"),
+        (_with_finer_bars(), Terms(), "finer bars tell what those of SPY cannot"),
         (_stage(), Terms(limits=RiskLimits(), protections=ProtectionRules()), "protections look"),
         (_stage(), Terms(cash=Decimal("100.00001")), "cash has parts of a hundredth of a cent"),
         (_stage(), Terms(cash=Decimal(10) ** 14), "63 bits"),
@@ -123,7 +131,7 @@ def test_a_price_that_is_none_is_refused(column: str, value: float) -> None:
 
 def test_to_import_the_kernel_imports_no_compiler() -> None:
     code = (
-        "import sys\nimport tools.backtester.kernel.kernel\nimport roboinvest.app.daemon\n"
+        "import sys\nimport roboinvest.cli.main\nimport tools.backtester.kernel.kernel\n"
         "assert not {'numba', 'llvmlite'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -139,10 +147,13 @@ def test_the_list_of_fills_grows_with_the_run() -> None:
     stage = _stage(replace(CROSS, execution=Execution(size=Shares(5_000))))
     part = stage.parts["SPY"]
     bars = replace(part.bars, volume=np.full(len(part.bars), 30.0))
-    stage = replace(stage, parts={"SPY": replace(part, bars=bars)})
-    played = kernel.play(stage, Terms(cash=Decimal(10_000_000)))
-    assert len(played.fills) > 12 * np.count_nonzero(part.signals.entry)
-    assert played.fills == simulator.play(stage, Terms(cash=Decimal(10_000_000))).fills
+    entry = np.zeros(len(bars), np.int8)
+    entry[100] = 1
+    part = replace(part, bars=bars, signals=replace(part.signals, entry=entry))
+    stage, terms = replace(stage, parts={"SPY": part}), Terms(cash=Decimal(10_000_000))
+    played = kernel.play(stage, terms)
+    assert len(played.fills) > 100
+    assert played.fills == simulator.play(stage, terms).fills
 
 
 @pytest.mark.parametrize(
@@ -161,7 +172,6 @@ def test_the_list_of_fills_grows_with_the_run() -> None:
 def test_shares_asked_for_are_those_of_the_contract(size: Size) -> None:
     terms = figures_of(Terms(), Execution(size=size), Timeframe.MINUTE).terms
     rng = np.random.default_rng(3)
-    py_func = requested.py_func  # type: ignore[attr-defined]  # the rule, before it is compiled
     for _ in range(300):
         equity, mark = int(rng.integers(-10, 10**13)), int(rng.integers(1, 10**7))
         stop = max(mark - int(rng.integers(1, 500)), 0)
@@ -171,7 +181,7 @@ def test_shares_asked_for_are_those_of_the_contract(size: Size) -> None:
             Decimal(mark) / 10_000,
             Decimal(stop) / 10_000 if stop else None,
         )
-        assert py_func(equity, mark, stop, terms) == wanted
+        assert requested(equity, mark, stop, terms) == wanted
 
 
 def _plans() -> Iterator[Plan]:
@@ -260,7 +270,7 @@ def test_a_sweep_is_its_runs_one_by_one(limits: RiskLimits | None) -> None:
         assert outcome.liquidated == played.equity[-1] - to_units(Decimal(closing))
 
 
-def test_limits_are_asked_as_of_the_row(seed: int = 3) -> None:
+def test_limits_are_asked_as_of_the_row() -> None:
     """Quiet hours before the close hold wherever the row lies in its session."""
     stage = _stage(replace(CROSS, execution=Execution(stop=Percent(0.01))))
     none = Terms(limits=RiskLimits(no_entry_last=timedelta(minutes=390)))

@@ -39,7 +39,6 @@ EXECUTORS: dict[str, Callable[[Stage, Terms], Played]] = {
     "simulator": simulator.play,
     "kernel": kernel.play,
 }
-LATE = {"flat_before_close_min": 5.0, "no_entry_before_close_min": 30.0}
 SMA_CROSS = Plan(
     columns={"fast": sma(5), "slow": sma(20)},
     scan=Scan(long=crosses_above("fast", "slow")),
@@ -53,7 +52,13 @@ SMA_BOTH_WAYS = replace(
 VWAP_BRACKET = Plan(
     columns={"vwap": session_vwap()},
     scan=Scan(long=every(above("close", "vwap"), at_most("low", "vwap"))),
-    execution=Execution(size=Shares(SHARES), stop=Percent(0.0012), target=Percent(0.0018), **LATE),
+    execution=Execution(
+        size=Shares(SHARES),
+        stop=Percent(0.0012),
+        target=Percent(0.0018),
+        flat_before_close_min=5.0,
+        no_entry_before_close_min=30.0,
+    ),
 )
 PLANS = {"sma cross": SMA_CROSS, "both ways": SMA_BOTH_WAYS, "vwap bracket": VWAP_BRACKET}
 

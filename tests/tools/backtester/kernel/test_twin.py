@@ -27,6 +27,7 @@ DAILY = Kind("day bars", symbols=4, daily=True)
 LIMITED_DAILY = Kind("day bars with limits", symbols=4, daily=True, limited=True)
 KINDS = (LONE, LIMITED, CROWD, LIMITED_CROWD, DAILY, LIMITED_DAILY)
 SHARES = {LONE: 500, LIMITED: 400, CROWD: 400, LIMITED_CROWD: 300, DAILY: 200, LIMITED_DAILY: 200}
+COUNTS = ("signals", "ambiguous", "resolved", "unaffordable", "expired", "refused", "clamped")
 SEED = 20261121
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -92,7 +93,15 @@ def _agree(one: Case) -> None:
     assert ours.at_end == theirs.at_end
     for name in ("instants", "equity", "gross"):
         assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
-    for name in ("signals", "ambiguous", "unaffordable", "expired", "refused", "clamped"):
+    for name in (
+        "signals",
+        "ambiguous",
+        "resolved",
+        "unaffordable",
+        "expired",
+        "refused",
+        "clamped",
+    ):
         assert getattr(ours, name) == getattr(theirs, name), name
     _numbers_agree(one, theirs)
 

@@ -9,9 +9,9 @@ The walk stops where its list of fills could overflow, and goes on from there wh
 from __future__ import annotations
 
 from roboinvest.core.market.bars import Ints
-from tools.backtester.kernel.compiled import inlined
-from tools.backtester.kernel.decide import enters, exits, expire, guards, next_wish
-from tools.backtester.kernel.fills import (
+from tools.backtester.kernel.machine.compiled import inlined
+from tools.backtester.kernel.machine.decide import enters, exits, expire, guards, next_wish
+from tools.backtester.kernel.machine.fills import (
     begin_bar,
     stop_at,
     stop_within,
@@ -19,8 +19,8 @@ from tools.backtester.kernel.fills import (
     target_within,
     work_market,
 )
-from tools.backtester.kernel.judge import begin_day, read
-from tools.backtester.kernel.layout import (
+from tools.backtester.kernel.machine.judge import begin_day, read
+from tools.backtester.kernel.machine.layout import (
     BEYOND,
     BUYING,
     CASH,
@@ -58,7 +58,7 @@ from tools.backtester.kernel.layout import (
     WORTH,
     Board,
 )
-from tools.backtester.kernel.sums import note_instant, note_stretch
+from tools.backtester.kernel.machine.sums import note_instant, note_stretch
 
 FILLS_A_BAR = 6  # more than a symbol's orders can make of one bar
 NEVER = 1 << 62

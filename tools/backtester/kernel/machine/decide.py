@@ -8,11 +8,11 @@ sorted order within each of the three steps. The bar is the one of the symbol's 
 from __future__ import annotations
 
 from roboinvest.core.market.bars import Ints
-from tools.backtester.kernel.compiled import compiled, inlined
-from tools.backtester.kernel.costs import CENT, UNITS, over, shares_for
-from tools.backtester.kernel.fills import end_trade
-from tools.backtester.kernel.judge import allowed
-from tools.backtester.kernel.layout import (
+from tools.backtester.kernel.machine.compiled import compiled, inlined
+from tools.backtester.kernel.machine.costs import CENT, UNITS, over, shares_for
+from tools.backtester.kernel.machine.fills import end_trade
+from tools.backtester.kernel.machine.judge import allowed
+from tools.backtester.kernel.machine.layout import (
     BEST,
     BUYING,
     BY_CLOSE,

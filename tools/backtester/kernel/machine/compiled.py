@@ -24,12 +24,12 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     Nobody else calls it, so it needs no wrappers; it makes no arrays, so it need not count who
     holds them, which would cost more than what is done with them.
     """
-    return _made(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return _made(function, no_cfunc_wrapper=True)
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """Return such a function that becomes part of each caller, because it runs at every event."""
-    return _made(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+    return _made(function, no_cfunc_wrapper=True, forceinline=True)
 
 
 def kept(function: Callable[P, R]) -> Callable[P, R]:

@@ -9,9 +9,9 @@ its verdict carries them all.
 from __future__ import annotations
 
 from roboinvest.core.market.bars import Ints
-from tools.backtester.kernel.compiled import compiled, inlined
-from tools.backtester.kernel.costs import shares_for
-from tools.backtester.kernel.layout import (
+from tools.backtester.kernel.machine.compiled import compiled, inlined
+from tools.backtester.kernel.machine.costs import shares_for
+from tools.backtester.kernel.machine.layout import (
     BARRED_END,
     BARRED_HOURS,
     BARRED_MANDATE,

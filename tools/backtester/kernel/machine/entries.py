@@ -10,14 +10,14 @@ import numpy as np
 
 from roboinvest.core.market.bars import Floats, Ints
 from roboinvest.core.market.rows import Flags
-from tools.backtester.kernel.compiled import kept, stamp
-from tools.backtester.kernel.layout import (
+from tools.backtester.kernel.machine.compiled import kept, stamp
+from tools.backtester.kernel.machine.layout import (
     FILLS,
     OVERFLOWED,
     UNITS_PER_USD,
     Board,
 )
-from tools.backtester.kernel.loop import coast, gather, instant, most_fills
+from tools.backtester.kernel.machine.loop import coast, gather, instant, most_fills
 
 MOST_VOLUME = 1 << 50  # shares; whole numbers up to there are exact in floats
 

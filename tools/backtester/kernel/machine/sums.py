@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.backtester.kernel.compiled import inlined
-from tools.backtester.kernel.layout import (
+from tools.backtester.kernel.machine.compiled import inlined
+from tools.backtester.kernel.machine.layout import (
     C_EQUITY,
     C_GROSS,
     CASH,

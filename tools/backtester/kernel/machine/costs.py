@@ -8,8 +8,8 @@ Every rate is a ratio, so that each rounding of the rules is one division. The n
 from __future__ import annotations
 
 from roboinvest.core.market.bars import Ints
-from tools.backtester.kernel.compiled import compiled, inlined
-from tools.backtester.kernel.layout import COMMISSION, SEC, SLIP, TAF, TAF_CAP, THROUGH
+from tools.backtester.kernel.machine.compiled import compiled, inlined
+from tools.backtester.kernel.machine.layout import COMMISSION, SEC, SLIP, TAF, TAF_CAP, THROUGH
 
 UNITS = 10_000
 CENT = 100

@@ -9,8 +9,8 @@ what is held, so their quantities need no books of their own. The bar is the one
 from __future__ import annotations
 
 from roboinvest.core.market.bars import Ints
-from tools.backtester.kernel.compiled import compiled, inlined
-from tools.backtester.kernel.costs import (
+from tools.backtester.kernel.machine.compiled import compiled, inlined
+from tools.backtester.kernel.machine.costs import (
     affordable,
     fees,
     limit_at_open,
@@ -20,7 +20,7 @@ from tools.backtester.kernel.costs import (
     stop_inside,
     within,
 )
-from tools.backtester.kernel.layout import (
+from tools.backtester.kernel.machine.layout import (
     AMBIGUOUS,
     BUYING,
     BY_SCAN,

@@ -1,0 +1,1 @@
+"""What is compiled: a run in integers, walked from instant to instant."""
