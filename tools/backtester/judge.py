@@ -45,7 +45,7 @@ from tools.backtester.search.walk_forward import FoldRow as WalkedFold
 from tools.backtester.search.walk_forward import WalkForwardResult
 
 DRAWS: Final = 499
-FEW_DRAWS: Final = 99  # where the kernel cannot play it
+FEW_DRAWS: Final = 39  # where the kernel cannot play it
 
 
 def evidence_of(
@@ -137,7 +137,8 @@ def against_chance(result: BacktestResult, rng: Generator) -> tuple[float | None
 def _costs(result: BacktestResult) -> tuple[CostRow, ...]:
     if not result.round_trips:
         return ()
-    found = cost_sensitivity(result.stage, result.request.terms, play=play_many)
+    stage, terms = result.stage, result.request.terms
+    found = cost_sensitivity(stage, terms, play=play_many, break_even=False)
     return tuple(_cost(row, result) for row in found.rows)
 
 

@@ -41,9 +41,14 @@ class CostSensitivity:
 
 
 def cost_sensitivity(
-    stage: Stage, terms: Terms, *, play: PlayMany, times: Sequence[int] = TIMES
+    stage: Stage,
+    terms: Terms,
+    *,
+    play: PlayMany,
+    times: Sequence[int] = TIMES,
+    break_even: bool = True,
 ) -> CostSensitivity:
-    """Return a run at several costs, and the slippage at which it earns nothing.
+    """Return a run at several costs, and the slippage at which it earns nothing, if asked for.
 
     Raises:
         BadInput: a multiple is negative or raises slippage to the whole price.
@@ -53,7 +58,7 @@ def cost_sensitivity(
         rules = _multiplied(terms.rules, each)
         figures = _figures(stage, replace(terms, rules=rules), play)
         rows.append(AtCost(times=each, slippage_bps=rules.slippage_bps, figures=figures))
-    found, words = _break_even(stage, terms, play)
+    found, words = _break_even(stage, terms, play) if break_even else (None, "it was not asked for")
     return CostSensitivity(rows=tuple(rows), break_even_bps=found, words=words)
 
 
