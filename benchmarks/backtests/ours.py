@@ -17,9 +17,10 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.backtests.cases import (
@@ -37,7 +38,7 @@ from roboinvest.core.fills import FillRules
 from roboinvest.core.market.bars import BarSeries
 from roboinvest.core.market.grid import UNITS_PER_USD
 from roboinvest.core.market.rows import exchange_days
-from roboinvest.core.market.session_bars import SessionBars, among
+from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.values import Timeframe
 from roboinvest.core.performance import figures
@@ -51,13 +52,23 @@ from roboinvest.core.quant.conditions import (
     every,
     was,
 )
-from roboinvest.core.signals import signals_of
-from roboinvest.core.strategy import EquityShare, Execution, Percent, Plan, Scan
-from tools.backtester.contract import Part, Stage, Terms
-from tools.backtester.engine import by_day
+from roboinvest.core.strategy import (
+    EquityShare,
+    Execution,
+    Percent,
+    Plan,
+    Scan,
+    Strategy,
+    Timeframes,
+)
+from tools.backtester.contract import Request, Stage, Terms
+from tools.backtester.engine import by_day, prepare
 from tools.backtester.kernel import kernel
 from tools.backtester.simulator import simulator
 from tools.calendar import ExchangeCalendar
+
+if TYPE_CHECKING:
+    from tools.backtester.kernel.outcome import FastOutcome
 
 COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 TERMS: Final = Terms(
@@ -108,7 +119,7 @@ def sessions_of(timeframe: Timeframe) -> tuple[Session, ...]:
 def read(path: Path, timeframe: Timeframe) -> SessionBars:
     """Return the bars of a file beside their sessions."""
     table = pq.read_table(path, columns=list(COLUMNS), use_threads=False)
-    columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in COLUMNS}
+    columns: dict[str, Any] = {name: table.column(name).to_numpy().copy() for name in COLUMNS}
     days = exchange_days(columns["ts"])
     length = int(timeframe.length.total_seconds()) * 1_000_000_000
     series = BarSeries(symbol=path.stem, closes_at=columns["ts"] + length, day=days, **columns)
@@ -118,15 +129,25 @@ def read(path: Path, timeframe: Timeframe) -> SessionBars:
 
 
 def stage_of(plan: Plan, bars: Sequence[SessionBars], timeframe: Timeframe) -> Stage:
-    """Return what an executor plays."""
-    together = among({each.symbol: each for each in bars})
-    return Stage(
-        plan=plan,
-        timeframe=timeframe,
-        parts={
-            symbol: Part(bars=each, signals=signals_of(plan, each, timeframe), first_row=0)
-            for symbol, each in together.items()
-        },
+    """Return what an executor plays, as the engine prepares it."""
+    strategy = Strategy(
+        name="bench",
+        version="1",
+        idea="None.",
+        source="this file",
+        timeframe=Timeframes.ANY,
+        params=(),
+        build=lambda _values: plan,
+        symbols=len(bars),  # the plan's share of the account is meant as it stands
+    )
+    return prepare(
+        Request(
+            strategy=strategy,
+            values={},
+            bars={each.symbol: each for each in bars},
+            timeframe=timeframe,
+            terms=TERMS,
+        )
     )
 
 
@@ -135,13 +156,16 @@ def by_simulator(stage: Stage) -> Outcome:
     played = simulator.play(stage, TERMS)
     _, equity, gross = by_day(stage, played, TERMS.cash)
     figures((equity / UNITS_PER_USD).tolist(), (), gross=(gross / UNITS_PER_USD).tolist())
-    entries = sum(fill.leg == "entry" for fill in played.fills)
-    return entries, float(played.equity[-1]) / UNITS_PER_USD
+    ended = sum(fill.leg == "entry" for fill in played.fills) - len(played.at_end)
+    return ended, float(played.equity[-1]) / UNITS_PER_USD
 
 
 def by_kernel(stage: Stage) -> Outcome:
     """Play with the kernel, figures included."""
-    outcome = kernel.equity_only(stage, TERMS)
+    return _summed(kernel.equity_only(stage, TERMS))
+
+
+def _summed(outcome: FastOutcome) -> Outcome:
     figures((outcome.daily_equity / UNITS_PER_USD).tolist(), ())
     return outcome.trades, float(outcome.daily_equity[-1]) / UNITS_PER_USD
 
@@ -164,11 +188,12 @@ def round_of(engine: str, case: str, folder: Path) -> Callable[[], Outcome]:
 
 
 def _sweep(engine: str, bars: SessionBars) -> Outcome:
-    stages = (stage_of(sma_plan(fast, slow), [bars], Timeframe.MINUTE) for fast, slow in SWEEP)
+    plans = (sma_plan(fast, slow) for fast, slow in SWEEP)
     if engine == "simulator":
-        results = [by_simulator(stage) for stage in stages]
+        results = [by_simulator(stage_of(plan, [bars], Timeframe.MINUTE)) for plan in plans]
     else:
-        results = [by_kernel(stage) for stage in stages]
+        found = kernel.sweep(plans, {bars.symbol: bars}, Timeframe.MINUTE, TERMS)
+        results = [_summed(outcome) for outcome in found]
     return sum(trades for trades, _ in results), sum(equity for _, equity in results)
 
 
@@ -188,6 +213,7 @@ def plain_pass(folder: Path, rounds: int) -> list[float]:
 
 def main() -> None:
     """Play the rounds that were asked for."""
+    pa.set_memory_pool(pa.system_memory_pool())  # gives back what a file took to be read
     engine, case, folder, rounds = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
     play = round_of(engine, case, folder)
     outcome = play()

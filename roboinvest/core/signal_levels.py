@@ -104,7 +104,8 @@ class Levels:
 
     def _spread(self, units: Ints) -> Ints:
         spread = np.zeros(len(self.bars), np.int64)
-        spread[self.at] = units
+        if units.any():  # what nobody writes to takes no memory
+            spread[self.at] = units
         return spread
 
 

@@ -73,9 +73,17 @@ def prepare(request: Request) -> Stage:
                 f"day, and {strategy.stamp} warms up on {plan.warm_up}; give more bars"
             )
         wishes = signals_of(plan, bars[symbol], request.timeframe, request.actions, from_row=first)
+        if not asks_at_exit(plan):
+            wishes = replace(wishes, columns={})  # nobody asks again, and they are most of it
         finer = request.finer.get(symbol)
         parts[symbol] = Part(bars=bars[symbol], signals=wishes, first_row=first, finer=finer)
     return Stage(plan=plan, timeframe=request.timeframe, parts=parts, actions=request.actions)
+
+
+def asks_at_exit(plan: Plan) -> bool:
+    """Return whether the exit is a call, which is asked while a run goes on."""
+    leave = plan.execution.exit
+    return leave is not None and not hasattr(leave, "of")
 
 
 def play(stage: Stage, terms: Terms, executor: Executor = "auto") -> tuple[Played, str]:

@@ -20,8 +20,9 @@ from roboinvest.core.market.grid import from_units, price_units
 from roboinvest.core.market.session_bars import SessionBars
 from tools.backtester.kernel.machine import layout
 from tools.backtester.kernel.machine.entries import entries
+from tools.backtester.kernel.machine.layout import SmallInts
 
-_DEAREST: Final = 10**10  # units: a million USD
+_DEAREST: Final = 2 * 10**9  # units: 200,000 USD, what 31 bits hold
 _ONE: Final = Decimal(1)
 
 
@@ -30,41 +31,62 @@ class Grid:
     """Bars of all symbols behind one another."""
 
     spans: tuple[tuple[int, int], ...]  # (first, beyond) of each symbol
-    bars: Ints  # (layout.BARS, n); of the volume what we may take, where `is_share`
+    bars: SmallInts  # (layout.BARS, n); of the volume what we may take, where `is_share`
     is_share: bool
     days: Ints  # (d,) of all symbols, sorted
+    instants: Ints  # (m,) ns, each bar close from the first decision on
     dearest: tuple[int, ...]  # units, by symbol
 
 
-def grid_of(each: Sequence[SessionBars], share: Decimal | None) -> Grid:
+def grid_of(each: Sequence[SessionBars], first_rows: Sequence[int], share: Decimal | None) -> Grid:
     """Return the bars of symbols, sorted, on the grid; `share` of their volume may be traded.
+
+    `first_rows` are those in which the symbols first decide.
 
     Raises:
         Refused: a price is none, or too high, or a volume is negative or no number.
     """
     edges = list(accumulate((len(one) for one in each), initial=0))
     spans = tuple(pairwise(edges))
-    bars = np.zeros((layout.BARS, edges[-1]), np.int64)
+    bars = np.zeros((layout.BARS, edges[-1]), np.int32)
+    days, instants = _days([one.day for one in each]), _instants(each, first_rows)
     dearest, parts = list[int](), 0
     for (begin, end), one in zip(spans, each, strict=True):
         part = bars[:, begin:end]
         dearest.append(_put_prices(one, part))
-        part[layout.CLOSES_AT], part[layout.ENDS] = one.closes_at, one.ends
-        part[layout.DAY_OF] = one.day
+        part[layout.SESSION] = 2 * np.searchsorted(days, one.day) + (one.closes_at >= one.ends)
         if share is not None:
             parts += _put_volume(one, part[layout.VOLUME])
+        part[layout.INSTANT] = (
+            np.arange(-first_rows[0], len(one) - first_rows[0], dtype=np.int32)
+            if len(each) == 1
+            else np.searchsorted(instants, one.closes_at)
+        )
     if share is not None and parts:
         bars[layout.VOLUME] = [_taken(float(v), share) for one in each for v in one.volume]
     return Grid(
         spans=spans,
         bars=bars,
         is_share=parts > 0,
-        days=_days([one.day for one in each]),
+        days=days,
+        instants=instants,
         dearest=tuple(dearest),
     )
 
 
-def _put_prices(one: SessionBars, part: Ints) -> int:
+def _instants(bars: Sequence[SessionBars], first_rows: Sequence[int]) -> Ints:
+    """Return every bar close from the first decision on, once, oldest first."""
+    deciding = [one.closes_at[row:] for one, row in zip(bars, first_rows, strict=True)]
+    starts = [int(closes[0]) for closes in deciding if len(closes)]
+    if not starts:
+        return np.zeros(0, np.int64)
+    if len(bars) == 1:
+        return deciding[0]
+    closes = np.unique(np.concatenate([one.closes_at for one in bars]))
+    return closes[np.searchsorted(closes, min(starts)) :]
+
+
+def _put_prices(one: SessionBars, part: SmallInts) -> int:
     """Fill in a symbol's prices; return the highest."""
     to_grid, highest, lowest = entries().to_grid, 0, _DEAREST
     for place, prices in enumerate((one.open, one.high, one.low, one.close)):
@@ -80,7 +102,7 @@ def _put_prices(one: SessionBars, part: Ints) -> int:
     return highest
 
 
-def _put_volume(one: SessionBars, shares: Ints) -> int:
+def _put_volume(one: SessionBars, shares: SmallInts) -> int:
     """Fill in a symbol's volumes; return in how many bars parts of shares traded."""
     senseless, parts = entries().to_shares(one.volume, shares)
     if senseless:

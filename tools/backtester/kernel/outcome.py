@@ -45,13 +45,14 @@ class FastOutcome:
 def fast_outcome(board: Board, run: Run, rules: FillRules) -> FastOutcome:
     """Return the numbers of a run whose curve nobody reads."""
     cash, account = run.figures.cash, board.account
-    ended = board.days[:, run.course.day_ends >= 0]
+    decided = run.course.day_ends >= 0
+    ended = board.days[:, decided]
     daily = np.zeros((2, ended.shape[1] + 1), np.int64)
     daily[0, 0], daily[0, 1:], daily[1, 1:] = cash, ended[layout.D_EQUITY], ended[layout.D_GROSS]
     return FastOutcome(
         final_equity=int(daily[0, -1]),
         liquidated=int(daily[0, -1]) + _cost_of_closing(board, run, rules),
-        days=ended[layout.D_DAY],
+        days=run.course.grid.days[decided],
         daily_equity=daily[0],
         daily_gross=daily[1],
         trades=int(account[layout.CLOSED]),
@@ -59,7 +60,7 @@ def fast_outcome(board: Board, run: Run, rules: FillRules) -> FastOutcome:
         fills=int(account[layout.FILLS]),
         fees=int(account[layout.FEES]),
         max_drawdown=1.0 - float(account[layout.FALLEN_TO]) / float(account[layout.FALLEN_FROM]),
-        exposure=float(account[layout.INVESTED]) / max(len(run.course.instants), 1),
+        exposure=float(account[layout.INVESTED]) / max(len(run.course.grid.instants), 1),
         signals=int(account[layout.SIGNALS]),
     )
 
@@ -68,7 +69,7 @@ def played(board: Board, run: Run, rules: FillRules) -> Played:
     """Return a run as the simulator would."""
     account = board.account
     return Played(
-        instants=run.course.instants,
+        instants=run.course.grid.instants,
         equity=board.curve[layout.C_EQUITY],
         gross=board.curve[layout.C_GROSS],
         fills=tuple(_fills(board.fills[: account[layout.FILLS]], run.course.bars)),

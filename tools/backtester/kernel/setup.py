@@ -43,7 +43,6 @@ class Course:
     first_rows: tuple[int, ...]
     share: Decimal | None  # of the volume that may be traded
     grid: Grid
-    instants: Ints  # (m,) ns, each bar close from the first decision on
     day_ends: Ints  # (d,) of `grid.days` the last instant, -1 before the first decision
 
     def is_of(self, parts: Sequence[Part], terms: Terms) -> bool:
@@ -104,14 +103,13 @@ def course_of(parts: Sequence[Part], terms: Terms) -> Course:
     """
     bars, first_rows = tuple(part.bars for part in parts), tuple(part.first_row for part in parts)
     share = terms.rules.volume_share
-    grid, instants = grid_of(bars, share), instants_of(bars, first_rows)
+    grid = grid_of(bars, first_rows, share)
     return Course(
         bars=bars,
         first_rows=first_rows,
         share=share,
         grid=grid,
-        instants=instants,
-        day_ends=day_ends(bars, grid, instants),
+        day_ends=day_ends(bars, grid),
     )
 
 
@@ -141,26 +139,14 @@ def leave_flags(leave: Flags, late: Flags) -> Bytes:
     return flags
 
 
-def instants_of(bars: Sequence[SessionBars], first_rows: Sequence[int]) -> Ints:
-    """Return every bar close from the first decision on, once, oldest first."""
-    deciding = [one.closes_at[row:] for one, row in zip(bars, first_rows, strict=True)]
-    starts = [int(closes[0]) for closes in deciding if len(closes)]
-    if not starts:
-        return np.zeros(0, np.int64)
-    if len(bars) == 1:
-        return deciding[0]
-    closes = np.unique(np.concatenate([one.closes_at for one in bars]))
-    return closes[np.searchsorted(closes, min(starts)) :]
-
-
-def day_ends(bars: Sequence[SessionBars], grid: Grid, instants: Ints) -> Ints:
+def day_ends(bars: Sequence[SessionBars], grid: Grid) -> Ints:
     """Return the last instant of each day of the grid, -1 for days before the first decision."""
     last = np.full(len(grid.days), -1, np.int64)
     for one in bars:
         ends = np.flatnonzero(np.append(one.day[1:] != one.day[:-1], np.ones(1, np.bool_)))
         if not len(one):
             continue
-        at = np.searchsorted(instants, one.closes_at[ends], side="right") - 1
+        at = np.searchsorted(grid.instants, one.closes_at[ends], side="right") - 1
         day = np.searchsorted(grid.days, one.day[ends])
         last[day] = np.maximum(last[day], at)
     return last
@@ -179,7 +165,7 @@ _CASH_AT_FIRST: Final = (
 
 def board_of(run: Run, room: int) -> Board:
     """Return an untouched account before its run, with room for some fills; 0: none is noted."""
-    course, grid, m = run.course, run.course.grid, len(run.course.instants)
+    course, grid, m = run.course, run.course.grid, len(run.course.grid.instants)
     account = np.zeros(layout.ACCOUNT, np.int64)
     account[list(_CASH_AT_FIRST)] = run.figures.cash
     held = np.zeros((len(course.bars), layout.HELD), np.int64)
@@ -188,9 +174,10 @@ def board_of(run: Run, room: int) -> Board:
     held[:, layout.WISH], held[:, layout.LAST_WISH] = np.array(run.spans).T
     held[:, layout.DEAREST] = grid.dearest
     for s, one in enumerate(course.bars):
-        held[s, layout.ROW] = np.searchsorted(one.closes_at, course.instants[0]) if m else len(one)
+        held[s, layout.ROW] = np.searchsorted(one.closes_at, grid.instants[0]) if m else len(one)
     days = np.zeros((layout.DAYS, len(grid.days)), np.int64)
-    days[layout.D_DAY], days[layout.D_END] = grid.days, course.day_ends
+    days[layout.D_END] = course.day_ends
+    account[layout.DAY] = account[layout.LOSS_LATCH] = -1
     account[layout.DAY_AT] = np.searchsorted(course.day_ends, 0)
     terms = run.figures.terms
     if grid.is_share:
@@ -221,7 +208,7 @@ def finished(run: Run, *, noting: bool) -> Board:
     board = board_of(run, room)
     play = entries().play
     play(board)
-    while noting and not _is_over(board, len(run.course.instants)):
+    while noting and not _is_over(board, len(run.course.grid.instants)):
         more = np.zeros((2 * len(board.fills), layout.FILL), np.int64)
         more[: len(board.fills)] = board.fills
         board = board._replace(fills=more)

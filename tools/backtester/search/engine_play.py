@@ -107,10 +107,40 @@ class EngineRecipe:
 
 
 def play_many(stages: Iterable[Stage], terms: Terms) -> Iterator[RunFigures]:
-    """Yield what each stage comes to; see `jobs.PlayMany`."""
-    for stage in stages:
-        curve = _played(stage, terms, is_quick=True)
+    """Yield what each stage comes to; see `jobs.PlayMany`.
+
+    The kernel plays what it can, and shares the bars of stages that follow each other.
+    """
+    queue = _Queue(stages)
+    while True:
+        try:
+            for fast in kernel.play_many(queue.playable(terms), terms):
+                yield run_figures(fast.daily_equity, fast.trades)
+        except Refused:  # it outgrew the kernel's arithmetic on the way
+            pass
+        if queue.left is None:
+            return
+        played, by = engine.play(queue.left, terms, "simulator")
+        curve = _whole(queue.left, terms, played, by)
         yield run_figures(curve.daily_equity, curve.trades)
+
+
+class _Queue:
+    """Stages in turn, and the one that the kernel was handed and did not play."""
+
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        self._stages = iter(stages)
+        self.left: Stage | None = None
+
+    def playable(self, terms: Terms) -> Iterator[Stage]:
+        """Yield stages until there is one that the kernel refuses; that one is left."""
+        self.left = None
+        for stage in self._stages:
+            self.left = stage
+            if kernel.refusal(stage, terms) is not None:
+                return
+            yield stage
+            self.left = None
 
 
 def _played(stage: Stage, terms: Terms, *, is_quick: bool) -> _Curve:

@@ -21,14 +21,10 @@ from tools.backtester.kernel.machine.layout import (
     BY_TIME,
     BY_TRAIL,
     CLOSE,
-    CLOSES_AT,
-    D_DAY,
     DAY_BARS,
-    DAY_OF,
     DEAREST,
     DIES,
     DOLLARS,
-    ENDS,
     ENTRY_MARK,
     ENTRY_ROW,
     EQUITY_SHARE,
@@ -57,6 +53,7 @@ from tools.backtester.kernel.machine.layout import (
     REFUSED,
     ROW,
     SEQUENCE,
+    SESSION,
     SHARES,
     SIDE,
     SIGNAL_ROW,
@@ -111,7 +108,7 @@ def enters(board: Board, s: int, equity: int) -> None:
     if abs(equity) > terms[MOST]:
         account[OVERFLOWED] = 1
         return
-    mark = board.bars[CLOSE, held[FIRST] + held[ROW]]
+    mark = int(board.bars[CLOSE, held[FIRST] + held[ROW]])
     qty = requested(equity, mark, wish[W_STOP], terms)
     if terms[HAS_LIMITS]:
         qty = allowed(board, s, qty, equity)
@@ -156,7 +153,7 @@ def guards(board: Board, s: int) -> None:
     held = board.held[s]
     if held[QTY] == 0 or held[STOP] == 0:
         return
-    side, level, close = held[SIDE], held[STOP], board.bars[CLOSE, held[FIRST] + held[ROW]]
+    side, level, close = held[SIDE], held[STOP], int(board.bars[CLOSE, held[FIRST] + held[ROW]])
     if held[TRAIL]:
         level = _trailed(board, s)
     if held[LEAVING] or held[STOP_WORKS] == 2 or not _may_send(board, s):
@@ -180,7 +177,7 @@ def guards(board: Board, s: int) -> None:
 
 @compiled
 def expire(board: Board, before: int) -> None:
-    """End the day orders of sessions before a day."""
+    """End the day orders of sessions before a day, a column of `Board.days`."""
     for s in range(len(board.held)):
         held = board.held[s]
         if held[DIES] < before and (held[BUYING] or held[LEAVING]):
@@ -214,39 +211,17 @@ def _leave(board: Board, s: int, cause: int) -> None:
 @compiled
 def _book_day_order(board: Board, s: int) -> None:
     held, account = board.held[s], board.account
-    day = board.bars[DAY_OF, held[FIRST] + held[ROW]]
+    session = board.bars[SESSION, held[FIRST] + held[ROW]]
     held[SEQUENCE], held[STOP_SEQUENCE] = account[NEXT_SEQUENCE], account[NEXT_SEQUENCE] + 1
     account[NEXT_SEQUENCE] += 3
-    held[DIES] = day
-    if _ends_session(board, s):
-        held[DIES] = _day_after(board.days[D_DAY], day)
-
-
-@compiled
-def _day_after(days: Ints, day: int) -> int:
-    """Return the next exchange day of the run; the day after where there is none."""
-    low, high = 0, len(days)
-    while low < high:
-        middle = (low + high) // 2
-        if days[middle] <= day:
-            low = middle + 1
-        else:
-            high = middle
-    return days[low] if low < len(days) else day + 1
-
-
-@inlined
-def _ends_session(board: Board, s: int) -> bool:
-    """Return whether a bar closes with its session."""
-    at = board.held[s, FIRST] + board.held[s, ROW]
-    return board.bars[CLOSES_AT, at] >= board.bars[ENDS, at]
+    held[DIES] = (session + 1) // 2  # sent at the close it lives in the next one
 
 
 @inlined
 def _may_send(board: Board, s: int) -> bool:
     """Return whether anything is sent at a row's close (F10)."""
     silent = board.terms[HAS_LIMITS] and not board.terms[DAY_BARS]
-    return not (silent and _ends_session(board, s))
+    return not (silent and board.bars[SESSION, board.held[s, FIRST] + board.held[s, ROW]] & 1)
 
 
 @inlined
@@ -262,10 +237,10 @@ def _trailed(board: Board, s: int) -> int:
     held = board.held[s]
     at = held[FIRST] + held[ROW]
     if held[SIDE] > 0:
-        held[BEST] = max(held[BEST], board.bars[HIGH, at])
+        held[BEST] = max(held[BEST], int(board.bars[HIGH, at]))
         level = held[BEST] - held[TRAIL]
         return level if level < UNITS else level // CENT * CENT
-    low = board.bars[LOW, at]
+    low = int(board.bars[LOW, at])
     held[BEST] = low if held[BEST] == 0 else min(held[BEST], low)
     level = held[BEST] + held[TRAIL]
     return level if level < UNITS else CENT * over(level, CENT)

@@ -19,7 +19,7 @@ from tools.backtester.kernel.machine.layout import (
 )
 from tools.backtester.kernel.machine.loop import coast, gather, instant, most_fills
 
-MOST_VOLUME = 1 << 50  # shares; whole numbers up to there are exact in floats
+MOST_VOLUME = 1 << 31  # shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Entries:
     """What the compiled code can be asked."""
 
     play: Callable[[Board], int]  # to the end, or until the list of fills may be full
-    to_grid: Callable[[Floats, Ints], tuple[int, int, int]]
-    to_shares: Callable[[Floats, Ints], tuple[int, int]]
+    to_grid: Callable[[Floats, SmallInts], tuple[int, int, int]]
+    to_shares: Callable[[Floats, SmallInts], tuple[int, int]]
     crosses: Callable[[Floats, Floats, Flags], int]
     means: Callable[[Ints, int, float, Floats], int]
 
@@ -63,9 +63,9 @@ def _play(version: int) -> Callable[[Board], int]:
     return play
 
 
-def _to_grid(version: int) -> Callable[[Floats, Ints], tuple[int, int, int]]:
+def _to_grid(version: int) -> Callable[[Floats, SmallInts], tuple[int, int, int]]:
     @kept
-    def to_grid(prices: Floats, units: Ints) -> tuple[int, int, int]:
+    def to_grid(prices: Floats, units: SmallInts) -> tuple[int, int, int]:
         """Round prices into `units`; return how many are in doubt, the highest and the lowest."""
         doubtful, highest, lowest = version * 0, 0, 1 << 62
         for i in range(len(prices)):
@@ -79,9 +79,9 @@ def _to_grid(version: int) -> Callable[[Floats, Ints], tuple[int, int, int]]:
     return to_grid
 
 
-def _to_shares(version: int) -> Callable[[Floats, Ints], tuple[int, int]]:
+def _to_shares(version: int) -> Callable[[Floats, SmallInts], tuple[int, int]]:
     @kept
-    def to_shares(volume: Floats, shares: Ints) -> tuple[int, int]:
+    def to_shares(volume: Floats, shares: SmallInts) -> tuple[int, int]:
         """Put volumes into `shares`; return how many are none, and how many hold parts."""
         senseless, parts = version * 0, 0
         for i in range(len(volume)):

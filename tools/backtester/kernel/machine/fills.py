@@ -85,7 +85,7 @@ def begin_bar(board: Board, s: int) -> None:
     held, terms = board.held[s], board.terms
     held[INSIDE], held[KINDEST], held[ROOM] = 0, -1, -1
     if terms[SHARE + 1]:
-        volume = board.bars[VOLUME, held[FIRST] + held[ROW]]
+        volume = int(board.bars[VOLUME, held[FIRST] + held[ROW]])
         held[ROOM] = volume * terms[SHARE] // terms[SHARE + 1]
 
 
@@ -93,7 +93,7 @@ def begin_bar(board: Board, s: int) -> None:
 def work_market(board: Board, s: int) -> None:
     """Fill the market order that waits at a bar's open; an entry's legs see that open too (F3)."""
     held = board.held[s]
-    opened = board.bars[OPEN, held[FIRST] + held[ROW]]
+    opened = int(board.bars[OPEN, held[FIRST] + held[ROW]])
     if held[LEAVING]:
         held[LEG] = LEG_EXIT
         take(board, s, slipped(opened, -held[SIDE], board.terms))
@@ -108,7 +108,7 @@ def work_market(board: Board, s: int) -> None:
 def stop_at(board: Board, s: int) -> None:
     """Fill a stop that a bar's open is beyond, or that was touched before."""
     held = board.held[s]
-    opened, sign = board.bars[OPEN, held[FIRST] + held[ROW]], -held[SIDE]
+    opened, sign = int(board.bars[OPEN, held[FIRST] + held[ROW]]), -held[SIDE]
     if held[STOP_WORKS] == 2 or (held[STOP_WORKS] and stop_at_open(held[STOP], sign, opened)):
         held[LEG] = LEG_STOP
         take(board, s, slipped(opened, sign, board.terms))
@@ -118,7 +118,7 @@ def stop_at(board: Board, s: int) -> None:
 def target_at(board: Board, s: int) -> None:
     """Fill a target that a bar's open is beyond."""
     held = board.held[s]
-    opened = board.bars[OPEN, held[FIRST] + held[ROW]]
+    opened = int(board.bars[OPEN, held[FIRST] + held[ROW]])
     if held[TARGET_WORKS] and limit_at_open(held[TARGET], -held[SIDE], opened, board.terms):
         held[LEG] = LEG_TARGET
         take(board, s, opened)
@@ -129,12 +129,12 @@ def stop_within(board: Board, s: int) -> None:
     """Fill a stop that a bar comes to after its open."""
     held, terms = board.held[s], board.terms
     at, sign = held[FIRST] + held[ROW], -held[SIDE]
-    high, low = board.bars[HIGH, at], board.bars[LOW, at]
+    high, low = int(board.bars[HIGH, at]), int(board.bars[LOW, at])
     if held[STOP_WORKS] != 1 or not stop_inside(held[STOP], sign, high, low):
         return
     held[INSIDE], held[LEG] = 1, LEG_STOP
     if held[TARGET_WORKS]:
-        if limit_at_open(held[TARGET], sign, board.bars[OPEN, at], terms):
+        if limit_at_open(held[TARGET], sign, int(board.bars[OPEN, at]), terms):
             return  # the target was due before, and waits for shares or cash
         if limit_inside(held[TARGET], sign, high, low, terms):
             held[KINDEST] = within(held[TARGET], high, low)
@@ -149,7 +149,8 @@ def target_within(board: Board, s: int) -> None:
     at, sign, level = held[FIRST] + held[ROW], -held[SIDE], held[TARGET]
     if not held[TARGET_WORKS]:
         return
-    opened, high, low = board.bars[OPEN, at], board.bars[HIGH, at], board.bars[LOW, at]
+    opened = int(board.bars[OPEN, at])
+    high, low = int(board.bars[HIGH, at]), int(board.bars[LOW, at])
     held[INSIDE], held[LEG] = 1, LEG_TARGET
     if limit_at_open(level, sign, opened, terms):
         take(board, s, opened)

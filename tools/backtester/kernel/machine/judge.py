@@ -26,7 +26,6 @@ from tools.backtester.kernel.machine.layout import (
     CASH,
     CLAMPED,
     CLOSE,
-    CLOSES_AT,
     D_ENTRIES,
     DAY,
     DAY_BARS,
@@ -69,6 +68,7 @@ from tools.backtester.kernel.machine.layout import (
     REFUSED,
     RISK_FRAC,
     ROW,
+    SESSION,
     SIDE,
     STOP,
     STOP_WORKS,
@@ -92,7 +92,8 @@ NUMBER_OF_REASONS = len(REASONS)
 def allowed(board: Board, s: int, asked: int, equity: int) -> int:
     """Return the shares that may be sent, and count what was refused or made smaller."""
     account, held = board.account, board.held[s]
-    wish, mark = board.wishes[held[WISH]], board.bars[CLOSE, held[FIRST] + held[ROW]]
+    at, wish = held[FIRST] + held[ROW], board.wishes[held[WISH]]
+    mark = int(board.bars[CLOSE, at])
     if wish[W_BARRED] & BARRED_END:
         account[REFUSED + NO_SESSION] += 1
         return 0
@@ -105,8 +106,7 @@ def allowed(board: Board, s: int, asked: int, equity: int) -> int:
     if qty > MOST_SHARES:
         account[REFUSED + NO_QUANTITY] += 1
         return 0
-    at = held[FIRST] + held[ROW]
-    if _refuses(board, wish, qty, equity, board.bars[CLOSES_AT, at]):
+    if _refuses(board, wish, qty, equity, board.bars[SESSION, at] & 1 == 1):
         return 0
     sent = _clamped(board, wish, qty, equity, mark)
     if sent:
@@ -124,7 +124,7 @@ def _risked(terms: Ints, equity: int, distance: int) -> int:
 
 
 @compiled
-def _refuses(board: Board, wish: Ints, qty: int, equity: int, closes_at: int) -> bool:
+def _refuses(board: Board, wish: Ints, qty: int, equity: int, ends: bool) -> bool:
     """Return whether a rule says no, and count each that does."""
     terms, account, barred = board.terms, board.account, wish[W_BARRED]
     refused = account[REFUSED : REFUSED + NUMBER_OF_REASONS]
@@ -136,7 +136,7 @@ def _refuses(board: Board, wish: Ints, qty: int, equity: int, closes_at: int) ->
     else:
         loss = below_day_floor(terms, equity, start)
         fall = below_drawdown_floor(terms, equity, peak)
-    is_down = terms[DAY_BARS] == 0 and closes_at < account[LOSS_LATCH]
+    is_down = terms[DAY_BARS] == 0 and account[LOSS_LATCH] == account[DAY] and not ends
     refused[NO_QUANTITY] += int(qty == 0)
     refused[NO_MANDATE] += int(barred & BARRED_MANDATE != 0)
     refused[NO_SHORT] += int(wish[W_SIDE] < 0 and terms[LIMIT_SHORT] == 0)
@@ -214,7 +214,7 @@ def begin_day(account: Ints, day: int) -> None:
 
 
 @compiled
-def read(terms: Ints, account: Ints, equity: int, at: int, ends: int) -> None:
+def read(terms: Ints, account: Ints, equity: int) -> None:
     """Take a reading of equity; three in a row make a peak, or a lock."""
     account[LAST_EQUITY] = equity
     account[READING], account[READING + 1] = account[READING + 1], account[READING + 2]
@@ -229,7 +229,7 @@ def read(terms: Ints, account: Ints, equity: int, at: int, ends: int) -> None:
     account[PEAK] = max(account[PEAK], lowest)
     if account[DAY_START] <= 0 or account[PEAK] <= 0:
         return
-    if below_day_floor(terms, highest, account[DAY_START]) and at >= account[LOSS_LATCH]:
-        account[LOSS_LATCH] = ends
+    if below_day_floor(terms, highest, account[DAY_START]):
+        account[LOSS_LATCH] = account[DAY]
     if below_drawdown_floor(terms, highest, account[PEAK]):
         account[DRAWDOWN_LATCH] = 1

@@ -25,15 +25,13 @@ from tools.backtester.kernel.machine.layout import (
     BUYING,
     CASH,
     CLOSE,
-    CLOSES_AT,
     DAY_BARS,
-    DAY_OF,
-    ENDS,
     ENTRY_ROW,
     FIRST,
     GROSS,
     HAS_LIMITS,
     HIGH,
+    INSTANT,
     LAST_WISH,
     LEAVING,
     LEG_ENTRY,
@@ -45,6 +43,7 @@ from tools.backtester.kernel.machine.layout import (
     QTY,
     ROW,
     SEQUENCE,
+    SESSION,
     SIDE,
     STOP,
     STOP_SEQUENCE,
@@ -84,9 +83,8 @@ def coast(board: Board) -> None:
     note_stretch(board, row, until)
     if board.terms[HAS_LIMITS]:
         for i in range(row, until):
-            begin_day(account, bars[DAY_OF, i])
-            equity = account[CASH] + held[QTY] * bars[CLOSE, i]
-            read(board.terms, account, equity, bars[CLOSES_AT, i], bars[ENDS, i])
+            begin_day(account, bars[SESSION, i] >> 1)
+            read(board.terms, account, account[CASH] + held[QTY] * bars[CLOSE, i])
     held[ROW] = until
 
 
@@ -99,10 +97,10 @@ def gather(board: Board) -> int:
         at = held[s, FIRST] + held[s, ROW]
         if at >= held[s, BEYOND]:
             continue
-        closes = board.bars[CLOSES_AT, at]
-        if closes < first:
-            count, first = 0, closes
-        if closes == first:
+        instant = board.bars[INSTANT, at]
+        if instant < first:
+            count, first = 0, instant
+        if instant == first:
             here[HERE, count] = s
             count += 1
     return count
@@ -112,9 +110,8 @@ def gather(board: Board) -> int:
 def instant(board: Board, count: int) -> None:
     """Work the bars of one instant, then decide at their close."""
     account, terms, held, here = board.account, board.terms, board.held, board.here
-    at = held[here[HERE, 0], FIRST] + held[here[HERE, 0], ROW]
-    closes_at, ends = board.bars[CLOSES_AT, at], board.bars[ENDS, at]
-    day, busy = board.bars[DAY_OF, at], 0
+    session = board.bars[SESSION, held[here[HERE, 0], FIRST] + held[here[HERE, 0], ROW]]
+    day, busy = session >> 1, 0
     expire(board, day)
     begin_day(account, day)
     for i in range(count):
@@ -123,14 +120,14 @@ def instant(board: Board, count: int) -> None:
             here[BUSY, busy] = s
             busy += 1
     _work(board, busy)
-    if closes_at >= ends:
+    if session & 1:
         expire(board, day + 1)
     equity = _marked(board, count)
     if terms[HAS_LIMITS] and terms[DAY_BARS]:  # asked at the next open, it has been read
-        read(terms, account, equity, closes_at, ends)
+        read(terms, account, equity)
     _decide(board, busy, equity)
     if terms[HAS_LIMITS] and not terms[DAY_BARS]:
-        read(terms, account, equity, closes_at, ends)
+        read(terms, account, equity)
     for i in range(count):
         held[here[HERE, i], ROW] += 1
     for i in range(busy):
