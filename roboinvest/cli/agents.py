@@ -92,9 +92,7 @@ def history(
     with _needed(config, data_dir) as house:
         revisions, moves = house.store.read_book(lambda book: _past(book, agent))
     if as_json:
-        plain = [
-            {**to_plain(each), "capabilities": sorted(each.capabilities)} for each in revisions
-        ]
+        plain = [_plain(each) for each in revisions]
         print_json({"agent_id": agent, "revisions": plain, "moves": to_plain(moves)})
         return
     print_table(

@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from roboinvest.cli import data, explain, halt, llm, locks, look, mandate, prompts, run, setup
+from roboinvest.cli import (
+    agents,
+    approvals,
+    audit,
+    data,
+    explain,
+    halt,
+    llm,
+    locks,
+    look,
+    mandate,
+    prompts,
+    run,
+    setup,
+)
 from roboinvest.cli.backtest import app as backtest
 from roboinvest.cli.options import ExitCode, exit_code_of
 from roboinvest.core.errors import RoboInvestError
@@ -43,6 +57,9 @@ app.add_typer(mandate.app, name="mandate")
 app.add_typer(locks.app, name="locks")
 app.add_typer(llm.app, name="llm")
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(agents.app, name="agents")
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(audit.app, name="audit")
 app.command()(setup.schema)
 
 

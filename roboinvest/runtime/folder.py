@@ -26,8 +26,14 @@ _SPENT: Final = frozenset({"llm.db", "llm.db-wal", "llm.db-shm"})  # money is sp
 _COUNTED: Final = frozenset(  # what was tried is tried, whatever run comes next
     {"backtests.db", "backtests.db-wal", "backtests.db-shm", "backtests.db-lock", "backtests"}
 )
+_GOVERNED: Final = frozenset(  # who was let in, thrown out or changed, and who said so
+    {"agents", "governance.db", "governance.db-wal", "governance.db-shm", "audit_anchors.jsonl"}
+)
 _STAYS: Final = (
-    frozenset({"lock", "HALT", "README.md", "moving.json", "control.sock"}) | _SPENT | _COUNTED
+    frozenset({"lock", "HALT", "README.md", "moving.json", "control.sock"})
+    | _SPENT
+    | _COUNTED
+    | _GOVERNED
 )
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _ABSENT: Final = "nothing"

@@ -190,6 +190,11 @@ def test_hostile_text_is_shown_harmlessly(desk: Desk) -> None:
     assert "[bold red]fake[/]" in shown
 
 
+def test_markup_in_a_list_is_text(desk: Desk) -> None:
+    desk.file(a_proposal(1, who="[red]boss[/red]", **desk.times()))
+    assert "[red]boss[/red]" in desk.type("ls").out
+
+
 def test_letters_of_code_are_ascii_or_spelled_out() -> None:
     assert spelled_out("a\tb") == "a    b"
     assert spelled_out("\x1b\u202e\U0001f600\ud800") == "\\x1b\\u202e\\U0001f600\\ud800"

@@ -73,7 +73,7 @@ def test_hard_case_55_a_broken_chain_ends_with_1_and_names_the_row(data: Path) -
 
 
 def test_hard_case_55_a_cut_log_ends_with_1(data: Path) -> None:
-    database, anchors = data / "governance.db", data / "logs" / "audit_anchors.jsonl"
+    database, anchors = data / "governance.db", data / "audit_anchors.jsonl"
     cut_the_end(database, anchors, random.Random(1))
     broken = asked(data, "verify")
     assert broken.code == 1

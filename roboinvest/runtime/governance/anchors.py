@@ -23,7 +23,7 @@ _LONGEST_LINE: Final = 400  # bytes
 
 def anchors_beside(database: Path) -> Path:
     """Return where the anchors of a governance file lie unless somebody says otherwise."""
-    return database.parent / "logs" / "audit_anchors.jsonl"
+    return database.parent / "audit_anchors.jsonl"
 
 
 class AnchorLog:

@@ -92,7 +92,7 @@ class GovernanceFile:
             path: of the database; its folder is made where it is absent.
             clock: stamps transactions.
             schemas: further statements, each a CREATE ... IF NOT EXISTS.
-            anchors: the log file that keeps anchors; None: logs/audit_anchors.jsonl beside it.
+            anchors: the log file that keeps anchors; None: audit_anchors.jsonl beside it.
 
         Raises:
             BadSettings: it is damaged, of another or a newer program, or cannot be written.

@@ -128,25 +128,27 @@ def _require_new(transaction: Transaction, proposal: Proposal, rules: InboxRules
 def _require_quota(
     transaction: Transaction, proposal: Proposal, rules: InboxRules, *, times: int
 ) -> None:
-    connection, source = transaction.connection, same_name(proposal.who)
+    connection, source, who = transaction.connection, same_name(proposal.who), proposal.who
     pending = "SELECT count(*) FROM proposals WHERE state IN ('open', 'approved')"
     mine = int(connection.execute(f"{pending} AND source = ?", (source,)).fetchone()[0])
-    if mine >= rules.max_open * times:
+    most = rules.max_open * times
+    if mine >= most:
         raise Refused(
-            f"{proposal.who} has {mine} proposals open, and {rules.max_open * times} are allowed; wait for "
-            "decisions"
+            f"{who} has {mine} proposals open, and {most} are allowed; wait for decisions"
         )
     since = stamp(transaction.now - timedelta(days=1))
     today = "SELECT count(*) FROM proposals WHERE source = ? AND filed_at > ?"
     filed = int(connection.execute(today, (source, since)).fetchone()[0])
-    if filed >= rules.max_a_day * times:
+    most = rules.max_a_day * times
+    if filed >= most:
         raise Refused(
-            f"{proposal.who} filed {filed} proposals within a day, and {rules.max_a_day * times} are "
-            "allowed; propose again tomorrow"
+            f"{who} filed {filed} proposals within a day, and {most} are allowed; propose again "
+            "tomorrow"
         )
     everybody = int(connection.execute(pending).fetchone()[0])
-    if everybody >= rules.max_open_of_all * times:
+    most = rules.max_open_of_all * times
+    if everybody >= most:
         raise Refused(
-            f"{everybody} proposals lie open, and {rules.max_open_of_all * times} are allowed; a person "
-            "has to decide some first"
+            f"{everybody} proposals lie open, and {most} are allowed; a person has to decide some "
+            "first"
         )

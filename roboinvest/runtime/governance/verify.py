@@ -7,6 +7,7 @@ rows, so that a transaction between the two is no finding.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from typing import Final
 
 from roboinvest.core.audit import Break, ChainCheck, StoredRow, check_chain
 from roboinvest.core.errors import BadInput, BadSettings, Refused
-from roboinvest.core.proposals import proposal_of
 from roboinvest.runtime.governance.anchors import anchors_beside, read_anchors
 from roboinvest.runtime.governance.file import COLUMNS
 from roboinvest.runtime.governance.schema import AUDIT, INBOX, KEEPERS, KIND, OUTCOMES
@@ -54,6 +54,20 @@ def verify(path: Path, anchors: Path | None = None) -> ChainCheck:
     return ChainCheck(rows=found.rows, digest=found.digest, anchors=found.anchors, breaks=breaks)
 
 
+def require_whole(path: Path, anchors: Path | None = None) -> None:
+    """Raise Refused where the audit log is not what was written; for whoever is about to promote.
+
+    Raises:
+        Refused: a row was edited, removed, inserted or moved, or a guard is missing.
+    """
+    found = verify(path, anchors)
+    if not found.is_whole:
+        raise Refused(
+            f"the audit log is not what was written: {found.breaks[0].text}; nothing is promoted "
+            "until a person has looked: roboinvest audit verify"
+        )
+
+
 def _rows(connection: sqlite3.Connection) -> Iterator[StoredRow]:
     """Return the rows; one that cannot be read is a row without content, and the last."""
     number = 0
@@ -67,12 +81,12 @@ def _rows(connection: sqlite3.Connection) -> Iterator[StoredRow]:
 
 def _guards(connection: sqlite3.Connection) -> Iterator[Break]:
     """Return the tables and triggers that are not as they were made."""
-    there = {text for (text,) in connection.execute("SELECT sql FROM sqlite_schema")}
+    texts = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    there = {str(text).strip() for (text,) in texts}
     for statement in (*AUDIT, *INBOX, *OUTCOMES, *KEEPERS):
         if statement.strip() not in there:
-            words = statement.split()
-            name = words[3] if words[1] == "UNIQUE" else words[2]
-            text = f"{words[1].lower()} {name} is missing or was changed: it guards what stands"
+            kind, name = [word for word in statement.split() if word != "UNIQUE"][1:3]
+            text = f"the {kind.lower()} {name} is missing or was changed: it guards what stands"
             yield Break(number=0, text=text)
 
 
@@ -82,7 +96,7 @@ def _inbox(connection: sqlite3.Connection) -> Iterator[Break]:
     digests: set[tuple[str, str]] = set()
     used: set[str] = set()
     for name, kind, after in connection.execute(_SAID):
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
             said = json.loads(after)
             told[name] = said
             digests.add((name, said["digest"]))
@@ -107,11 +121,8 @@ def _inbox(connection: sqlite3.Connection) -> Iterator[Break]:
 def _versions(connection: sqlite3.Connection, digests: set[tuple[str, str]]) -> Iterator[Break]:
     contents = connection.execute("SELECT proposal_id, digest, content FROM proposal_versions")
     for name, digest, content in contents.fetchall():
-        try:
-            is_itself = proposal_of(content).digest == digest and (name, digest) in digests
-        except (BadInput, Refused):
-            is_itself = False
-        if not is_itself:
+        found = hashlib.sha256(str(content).encode("utf-8", "surrogateescape")).hexdigest()
+        if found != digest or (name, digest) not in digests:
             text = (
                 f"what was proposed as {name} was changed: it does not give the digest in the log"
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from roboinvest.core.errors import NeedsApproval, Refused
 from roboinvest.core.revisions.gates import Gate
@@ -29,39 +29,17 @@ from roboinvest.core.revisions.lifecycle import (
     Revision,
     State,
     require_move,
-    require_person,
     require_sequence,
     rollback_target,
 )
 from roboinvest.runtime.governance.file import GovernanceFile, Transaction
+from roboinvest.runtime.revisions.approvals import Approvals
 from roboinvest.runtime.revisions.book import RevisionBook
 from roboinvest.runtime.revisions.entries import entry, points, stands
 from roboinvest.runtime.revisions.folders import RevisionFolders
 from roboinvest.runtime.revisions.judging import Judgement, Judging, require_evidence
 
 ResultT = TypeVar("ResultT")
-
-
-class Approvals(Protocol):
-    """Where a person's word lies."""
-
-    def use(self, transaction: Transaction, approval_id: str, revision: Revision) -> None:
-        """Use an approval up, within a transaction that may still be undone.
-
-        Raises:
-            NeedsApproval: it is for something else, used, expired, or there is none.
-        """
-
-
-class NoInbox:
-    """A house without an inbox: a person has to come to the command line."""
-
-    def use(self, transaction: Transaction, approval_id: str, revision: Revision) -> None:  # noqa: ARG002 a port's signature
-        """Raise NeedsApproval."""
-        raise NeedsApproval(
-            f"no inbox knows the approval {approval_id!r}; a person activates revision "
-            f"{revision.short} with `roboinvest agents activate`"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +49,7 @@ class Activation:
     agent_id: str
     revision_id: str
     expected: int  # the number of the alias's last move when this was decided; 0: it has none
-    approval_id: str | None = None  # in the inbox
+    approval_id: str | None = None  # a proposal that a person agreed to
     force: bool = False  # override the governor; persons only
 
 
@@ -115,7 +93,7 @@ class AliasDesk:
             alias = book.alias(request.agent_id)
             require_sequence(alias, request.expected)
             self._require_free(book, revision)
-            require_move(revision, State.ACTIVE)
+            require_move(revision, State.ACTIVE, hall.actor)
             _require_fresh_base(revision, alias, actor)
             self._folders.read(revision)
             judgement = Judging(book, self._folders, now).of(revision)
@@ -159,7 +137,7 @@ class AliasDesk:
             target = rollback_target(alias, book.moves(agent_id), states, wanted)
             revision = book.revision(agent_id, target)
             self._require_free(book, revision)
-            require_move(revision, State.ACTIVE)
+            require_move(revision, State.ACTIVE, hall.actor)
             self._folders.read(revision)
             Judging(book, self._folders, hall.transaction.now).require_reach(revision)
             move = _next(alias, MoveKind.ROLLED_BACK, revision, hall)
@@ -183,7 +161,7 @@ class AliasDesk:
             revision = hall.book.revision(agent_id, revision_id)
             is_taken_over = revision.state is State.QUARANTINED and actor.is_person
             if not (is_taken_over and not revision.quarantined_by_person):
-                require_move(revision, State.QUARANTINED)
+                require_move(revision, State.QUARANTINED, actor)
             undo = f"roboinvest agents release {agent_id} {revision.short}"
             return _taken_out(hall, revision, State.QUARANTINED, MoveKind.QUARANTINED, undo)
 
@@ -199,12 +177,12 @@ class AliasDesk:
 
         def release(hall: _Hall) -> Revision:
             revision = hall.book.revision(agent_id, revision_id)
-            require_person(actor, "release a revision from quarantine")
             if revision.state is not State.QUARANTINED:
                 raise Refused(
                     f"revision {revision.short} of {agent_id} is {revision.state} and not in "
                     "quarantine; nothing was changed"
                 )
+            require_move(revision, State.INSTALLED, actor)
             undo = f"roboinvest agents quarantine {agent_id} {revision.short}"
             hall.book.set_state(revision, State.INSTALLED)
             return _told(hall, revision, "released", undo)
@@ -221,9 +199,7 @@ class AliasDesk:
 
         def retire(hall: _Hall) -> Revision:
             revision = hall.book.revision(agent_id, revision_id)
-            require_move(revision, State.RETIRED)
-            if revision.state is State.QUARANTINED:
-                require_person(actor, "retire what is in quarantine")
+            require_move(revision, State.RETIRED, actor)
             return _taken_out(hall, revision, State.RETIRED, MoveKind.RETIRED, None)
 
         return self._change(actor, retire)
@@ -306,7 +282,7 @@ def _moved(
     before = book.alias(agent_id)
     if move.before is not None:
         leaving = book.revision(agent_id, move.before)
-        require_move(leaving, State.INSTALLED)
+        require_move(leaving, State.INSTALLED, hall.actor)
         book.set_state(leaving, State.INSTALLED)
     coming = book.revision(agent_id, move.after or "")
     book.set_state(coming, State.ACTIVE)

@@ -216,10 +216,15 @@ class RevisionFolders:
             handle = os.open(place / path, _READ)
         except OSError as error:
             raise _tampered(revision, path, f"cannot be read ({error.strerror})") from error
-        with os.fdopen(handle, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise _tampered(revision, path, "is no plain file")
-            return file.read(MAX_FILE_BYTES + 1)
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                return file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise _tampered(revision, path, f"cannot be read ({error.strerror})") from error
+        finally:
+            os.close(handle)
 
     def _remove_quietly(self, folder: Path) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import Final
 
 from roboinvest.core.errors import Refused
 from roboinvest.core.revisions.gates import (
+    BEFORE_INSTALL,
     Gate,
     GateRecord,
     Subject,
@@ -48,24 +49,20 @@ class Judging:
         self._folders = folders
         self._now = now
 
-    def of(self, revision: Revision, only: frozenset[Gate] = frozenset(Gate)) -> Judgement:
-        """Judge a revision as if it stood at its alias.
-
-        Args:
-            revision: to be judged; its callers are judged with what it would bring them.
-            only: gates that count at this step.
+    def of(self, revision: Revision) -> Judgement:
+        """Judge a revision as if it stood at its alias, and its callers with what it brings them.
 
         Raises:
             Refused: no gate gives an agent what it would reach, or a record was changed.
         """
         powers = self._powers_with(revision)
         gates = self._gates(revision, powers)
-        faults = list(self._faults(revision, gates & only))
+        faults = list(self._faults(revision, gates))
         for name in callers_of(revision.agent_id, powers):
             caller = self._active(name)
             if caller is not None:
                 wanted = self._gates(caller, powers)
-                faults += [f"{name}: {fault}" for fault in self._faults(caller, wanted & only)]
+                faults += [f"{name}: {fault}" for fault in self._faults(caller, wanted)]
                 gates |= wanted & {Gate.PERSON}
         records = self._book.records(revision.revision_id)
         return Judgement(
@@ -74,6 +71,16 @@ class Judging:
             faults=tuple(faults),
             findings=findings_of(self._read(revision, records)),
         )
+
+    def faults_before_install(self, revision: Revision) -> tuple[str, ...]:
+        """Return what is missing of the evidence that a revision can have while it does nothing.
+
+        Raises:
+            Refused: nobody may reach what it would, or a caller of it would.
+        """
+        self.require_reach(revision)
+        gates = self._gates(revision, self._powers_with(revision))
+        return self._faults(revision, gates & BEFORE_INSTALL)
 
     def require_reach(self, revision: Revision) -> None:
         """Raise Refused when nobody may reach what this revision, or a caller of it, would."""

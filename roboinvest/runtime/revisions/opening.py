@@ -11,7 +11,8 @@ from typing import Final
 from roboinvest.core.ports import Clock
 from roboinvest.core.revisions.governor import GovernorLimits
 from roboinvest.runtime.governance.file import FILE_NAME, GovernanceFile
-from roboinvest.runtime.revisions.aliases import AliasDesk, Approvals, NoInbox
+from roboinvest.runtime.revisions.aliases import AliasDesk
+from roboinvest.runtime.revisions.approvals import Approvals, NoInbox
 from roboinvest.runtime.revisions.disk import LocalDisk
 from roboinvest.runtime.revisions.folders import RevisionFolders
 from roboinvest.runtime.revisions.schema import SCHEMAS

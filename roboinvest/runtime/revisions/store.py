@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from roboinvest.core.errors import BadInput, Refused
-from roboinvest.core.revisions.artifact import Artifact, Manifest, manifest_for
+from roboinvest.core.revisions.artifact import MAX_FILE_BYTES, Artifact, Manifest, manifest_for
 from roboinvest.core.revisions.gates import (
-    BEFORE_INSTALL,
     GateRecord,
     Judge,
     Standard,
@@ -89,14 +88,19 @@ class RevisionStore:
             Refused: this very record is there already, or the revision was changed on the disk.
             TryLater: the disk does not take it.
         """
-        digest = digest_of(record)
+        digest, text = digest_of(record), text_of(record).encode()
+        if len(text) > MAX_FILE_BYTES:
+            raise BadInput(
+                f"the record of {record.gate} has {len(text)} bytes, and {MAX_FILE_BYTES} are "
+                "kept; say less in its findings"
+            )
 
         def keep(transaction: Transaction, book: RevisionBook, found: Revision) -> None:
             self._folders.read(found)
             _require_about(found, record)
             if digest in book.records(found.revision_id):
                 raise Refused(f"the record {digest[:12]} of {record.gate} is there already")
-            self._folders.add_record(found, text_of(record).encode())
+            self._folders.add_record(found, text)
             book.add_record(found, record.gate, digest, transaction.now)
             if record.judge is Judge.COMPUTED and record.verdict is Verdict.FAILED:
                 book.add_reject(found, actor, transaction.now)
@@ -134,7 +138,7 @@ class RevisionStore:
             BadInput: there is no such revision.
             Refused: a record is missing, failed, expired or about something else.
         """
-        return self._advance(agent_id, revision_id, actor, State.GATED, "gated")
+        return self._advance(agent_id, revision_id, actor, (State.DRAFT, State.GATED))
 
     def install(self, agent_id: str, revision_id: str, actor: Actor) -> Revision:
         """Put a gated revision where it may be run beside the active one; it stays inactive.
@@ -143,7 +147,7 @@ class RevisionStore:
             BadInput: there is no such revision.
             Refused: as for `gate`, which is judged again.
         """
-        return self._advance(agent_id, revision_id, actor, State.INSTALLED, "installed")
+        return self._advance(agent_id, revision_id, actor, (State.GATED, State.INSTALLED))
 
     def reject(self, agent_id: str, revision_id: str, actor: Actor) -> int:
         """Count a rejection of a change, and return how many there are now."""
@@ -195,19 +199,25 @@ class RevisionStore:
         return self._file.read(lambda connection: work(RevisionBook(connection)))
 
     def _advance(
-        self, agent_id: str, revision_id: str, actor: Actor, to: State, what: str
+        self, agent_id: str, revision_id: str, actor: Actor, step: tuple[State, State]
     ) -> Revision:
+        start, to = step
+
         def advance(transaction: Transaction, book: RevisionBook, found: Revision) -> Revision:
-            require_move(found, to)
+            if found.state is not start:  # the table leads there from elsewhere too
+                raise Refused(
+                    f"revision {found.short} of {agent_id} is {found.state}, and only from "
+                    f"{start} does it become {to} this way; nothing was changed"
+                )
+            require_move(found, to, actor)
             self._folders.read(found)
             judging = Judging(book, self._folders, transaction.now)
-            judging.require_reach(found)
-            require_evidence(found, judging.of(found, BEFORE_INSTALL).faults, to)
+            require_evidence(found, judging.faults_before_install(found), to)
             book.set_state(found, to)
             after = book.revision(agent_id, revision_id)
             undo = f"roboinvest agents retire {agent_id} {found.short}"
             transaction.audit(
-                entry(what, agent_id, actor, transaction.now,
+                entry(to, agent_id, actor, transaction.now,
                       before=stands(found), after=stands(after), undo=undo)
             )  # fmt: skip
             return after

@@ -101,6 +101,13 @@ def sweep(
         BadInput: a plan's levels make no sense; see `core.signals.signals_of`.
         Refused: as of `play`.
     """
-    from tools.backtester.kernel.shared import stages_of
+    from tools.backtester.kernel import outcome, setup
+    from tools.backtester.kernel.shared import SharedSignals
 
-    yield from play_many(stages_of(plans, bars, timeframe, first_rows or {}), terms)
+    symbols, rows = sorted(bars), first_rows or {}
+    shared = [SharedSignals(bars[s], timeframe, first_row=rows.get(s, 0)) for s in symbols]
+    course = setup.course_of([one.bars for one in shared], [one.first_row for one in shared], terms)
+    run = None
+    for plan in plans:
+        run = setup.run_on(course, plan, timeframe, terms, (s.part(plan) for s in shared), run)
+        yield outcome.fast_outcome(setup.finished(run, noting=False), run, terms.rules)

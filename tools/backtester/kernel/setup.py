@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
@@ -17,7 +17,7 @@ from roboinvest.core.market.rows import Flags
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.market.values import Timeframe
 from roboinvest.core.risk import RiskLimits
-from roboinvest.core.strategy import Size
+from roboinvest.core.strategy import Plan, Size
 from tools.backtester.contract import Part, Stage, Terms
 from tools.backtester.kernel.asked import barred
 from tools.backtester.kernel.grid import Grid, grid_of
@@ -72,17 +72,33 @@ def run_of(stage: Stage, terms: Terms, before: Run | None = None) -> Run:
     Raises:
         Refused: its terms, prices or volumes do not fit 64-bit arithmetic.
     """
-    how = stage.plan.execution
-    asked = (terms, how.size, how.max_bars, stage.timeframe)
-    if before is not None and before.asked == asked:
-        figures = before.figures
-    else:
-        figures = figures_of(terms, how, stage.timeframe)
     parts = [stage.parts[symbol] for symbol in sorted(stage.parts)]
     course = None if before is None else before.course
     if course is None or not course.is_of(parts, terms):
-        course = course_of(parts, terms)
-    daily, days = stage.timeframe is Timeframe.DAY, course.grid.days
+        bars, first_rows = [part.bars for part in parts], [part.first_row for part in parts]
+        course = course_of(bars, first_rows, terms)
+    return run_on(course, stage.plan, stage.timeframe, terms, parts, before)
+
+
+def run_on(
+    course: Course,
+    plan: Plan,
+    timeframe: Timeframe,
+    terms: Terms,
+    parts: Iterable[Part],
+    before: Run | None = None,
+) -> Run:
+    """Return the run of a plan over known bars; of each part in turn only its wishes are kept.
+
+    Raises:
+        Refused: the terms do not fit 64-bit arithmetic.
+    """
+    asked = (terms, plan.execution.size, plan.execution.max_bars, timeframe)
+    if before is not None and before.asked == asked:
+        figures = before.figures
+    else:
+        figures = figures_of(terms, plan.execution, timeframe)
+    daily, days = timeframe is Timeframe.DAY, course.grid.days
     found = [wishes_of(part, terms.limits, days, daily=daily) for part in parts]
     lone = found[0] if len(found) == 1 else None
     return Run(
@@ -95,18 +111,17 @@ def run_of(stage: Stage, terms: Terms, before: Run | None = None) -> Run:
     )
 
 
-def course_of(parts: Sequence[Part], terms: Terms) -> Course:
+def course_of(bars: Sequence[SessionBars], first_rows: Sequence[int], terms: Terms) -> Course:
     """Return the bars of symbols, sorted, as a run walks along them.
 
     Raises:
         Refused: a price or a volume does not fit 64-bit arithmetic.
     """
-    bars, first_rows = tuple(part.bars for part in parts), tuple(part.first_row for part in parts)
     share = terms.rules.volume_share
     grid = grid_of(bars, first_rows, share)
     return Course(
-        bars=bars,
-        first_rows=first_rows,
+        bars=tuple(bars),
+        first_rows=tuple(first_rows),
         share=share,
         grid=grid,
         day_ends=day_ends(bars, grid),

@@ -7,7 +7,7 @@ function of somebody's own is equal to itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Final, cast
 
@@ -22,7 +22,7 @@ from roboinvest.core.quant.conditions import Condition, Crossing
 from roboinvest.core.signal_levels import Levels, Signs
 from roboinvest.core.signals import Signals, columns_of, signals_of
 from roboinvest.core.strategy import Calculator, Execution, Plan, Scan, asked_names
-from tools.backtester.contract import Part, Stage
+from tools.backtester.contract import Part
 from tools.backtester.kernel.averages import Averages
 from tools.backtester.kernel.machine.entries import entries
 
@@ -138,26 +138,6 @@ class SharedSignals:
         at = np.flatnonzero(sides)
         levels = Levels(self.bars, columns, at, sides[at], self.bars.close[at])
         return levels.of(how, _NONE_GIVEN, _NONE_GIVEN)
-
-
-def stages_of(
-    plans: Iterable[Plan],
-    bars: Mapping[str, SessionBars],
-    timeframe: Timeframe,
-    first_rows: Mapping[str, int],
-) -> Iterator[Stage]:
-    """Yield the stage of each plan, as `engine.prepare` would; `first_rows` by symbol.
-
-    Raises:
-        BadInput: as of `signals_of`.
-    """
-    shared = {
-        symbol: SharedSignals(each, timeframe, first_row=first_rows.get(symbol, 0))
-        for symbol, each in sorted(bars.items())
-    }
-    for plan in plans:
-        parts = {symbol: each.part(plan) for symbol, each in shared.items()}
-        yield Stage(plan=plan, timeframe=timeframe, parts=parts)
 
 
 def _holds(condition: Condition, columns: Mapping[str, Floats]) -> Flags:

@@ -16,6 +16,7 @@ from tools.backtester.kernel.machine.layout import (
     OVERFLOWED,
     UNITS_PER_USD,
     Board,
+    SmallInts,
 )
 from tools.backtester.kernel.machine.loop import coast, gather, instant, most_fills
 
