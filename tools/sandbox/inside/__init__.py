@@ -1,0 +1,1 @@
+"""What runs in the box: the zygote, and the confinement and harness of its children."""
