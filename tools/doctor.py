@@ -25,6 +25,7 @@ from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.halt import HaltFile
 from roboinvest.runtime.llm.chains import PRICES_FILE, ROLES, places_of, read_prices
 from roboinvest.runtime.prompts.files import default_folder
+from tools.sandbox.tiers import detect
 
 MIN_FREE_MB: Final = 500
 OLDEST_PYTHON: Final = (3, 11)
@@ -80,8 +81,18 @@ class Doctor:
             self._recall,
             self._model,
             self._broker,
+            self._sandbox,
         )
         return [check() for check in checks]
+
+    def _sandbox(self) -> Finding:
+        """Try the box that generated code would run in."""
+        found = detect()
+        fact = f"tier {found.tier}: {found.reason}"
+        if found.tier.runs_jobs:
+            return Finding(name="sandbox", grade=Grade.OK, fact=fact)
+        mend = "trading goes on; generated code stays off on this machine"
+        return Finding(name="sandbox", grade=Grade.WARN, fact=fact, mend=mend)
 
     def _python(self) -> Finding:
         version = ".".join(str(part) for part in sys.version_info[:3])

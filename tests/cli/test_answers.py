@@ -211,7 +211,7 @@ def test_doctor_examines_the_place_and_exits_by_what_it_found(tmp_path: Path) ->
     answer = roboinvest("doctor", "--json", cwd=tmp_path)
     body = answer.value()
     failed = [check["name"] for check in body["checks"] if check["grade"] == "fail"]
-    assert {"python", "data folder", "daemon", "kill switch", "broker"} <= {
+    assert {"python", "data folder", "daemon", "kill switch", "broker", "sandbox"} <= {
         check["name"] for check in body["checks"]
     }
     assert set(failed) <= {"packages"}  # a tree that was not installed is found, rightly
