@@ -1,7 +1,7 @@
 """What the executors of a backtest are given, and what they give back.
 
 There are two: the simulator plays any strategy, many symbols on one cash account, with limits,
-splits and dividends; the kernel plays one symbol's signal arrays, quickly. Both hold to the table
+splits and dividends; the kernel plays signal arrays, quickly. Both hold to the table
 in `core.fills` and to the order of events in `core.strategy`, and come to the same fills.
 
 What both add to the table (F10): on bars shorter than a day nothing is sent at the session's close

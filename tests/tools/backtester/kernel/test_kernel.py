@@ -52,6 +52,8 @@ from tools.backtester.kernel.ratios import figures_of
 from tools.backtester.kernel.shared import SharedSignals
 from tools.backtester.simulator import simulator
 
+pytestmark = pytest.mark.timeout(300)  # the first to play compiles the kernel
+
 CROSS = Plan(
     columns={"fast": sma(5), "slow": sma(20)},
     scan=Scan(long=crosses_above("fast", "slow")),

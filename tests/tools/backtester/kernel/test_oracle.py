@@ -30,6 +30,8 @@ from tools.backtester.kernel import kernel
 from tools.backtester.simulator import simulator
 from tools.backtester.trades import round_trips
 
+pytestmark = pytest.mark.timeout(300)  # the first to play compiles the kernel
+
 SHARES = 100
 CASH = Decimal(10_000_000)  # nothing is too dear
 PER_SHARE = Decimal("0.0035")

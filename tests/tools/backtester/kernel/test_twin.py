@@ -19,6 +19,8 @@ from tools.backtester.kernel import kernel
 from tools.backtester.simulator import simulator
 from tools.backtester.trades import round_trips
 
+pytestmark = pytest.mark.timeout(300)  # the first to play compiles the kernel
+
 LONE = Kind("one symbol")
 LIMITED = Kind("one symbol with limits", limited=True)
 CROWD = Kind("symbols that share cash", symbols=4)
