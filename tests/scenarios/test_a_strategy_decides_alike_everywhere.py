@@ -140,15 +140,17 @@ def test_the_graph_and_the_simulator_fill_alike(
     world_seed = 11 if len(symbols) > 1 else 3
     market = invented(world_seed, symbols, minutes=MINUTES, sessions=SESSIONS, history=HISTORY)
     settings = Settings().model_copy(update={"risk": RiskSettings(allow_short=True)})
+    strategy = strategy_of(PLANS[name])
     request = Request(
-        strategy=strategy_of(PLANS[name]),
+        strategy=strategy,
         values={},
         bars=bars_of(market, history=HISTORY),
         timeframe=Timeframe.MINUTE,
         terms=terms_of(settings),
         first=market.starts_at.date(),
     )
-    fills = lived(tmp_path, market, settings, Installed(stamp="probe@1", plan=PLANS[name]))
+    installed = Installed(stamp="probe@1", plan=strategy.plan({}, len(symbols)))
+    fills = lived(tmp_path, market, settings, installed)
     assert len(fills) >= 4
     assert played(request, "simulator") == fills
 
