@@ -184,7 +184,14 @@ def round_of(engine: str, case: str, folder: Path) -> Callable[[], Outcome]:
     if engine == "memory":
         stage = stage_of(plan, [read(path, timeframe) for path in paths], timeframe)
         return lambda: play(stage)
+    if engine == "kernel" and len(paths) > 1:  # in numbers alone: no symbol's wishes are kept
+        return lambda: _together(plan, [read(path, timeframe) for path in paths], timeframe)
     return lambda: play(stage_of(plan, [read(path, timeframe) for path in paths], timeframe))
+
+
+def _together(plan: Plan, bars: Sequence[SessionBars], timeframe: Timeframe) -> Outcome:
+    (outcome,) = kernel.sweep([plan], {each.symbol: each for each in bars}, timeframe, TERMS)
+    return _summed(outcome)
 
 
 def _sweep(engine: str, bars: SessionBars) -> Outcome:
