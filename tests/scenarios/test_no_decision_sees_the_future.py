@@ -75,13 +75,16 @@ class World:
 
 
 def headlines(session: Session, symbols: Sequence[str]) -> list[NewsItem]:
-    """Return an item every seven minutes, from before the open on."""
+    """Return an item every three minutes, from before the open on.
+
+    As often as ``STEPS_BACK`` ticks pass, so that each stretch that is lived again has one.
+    """
     begin = session.opens_at - timedelta(hours=1)
-    count = int((session.closes_at - begin) / timedelta(minutes=7))
+    count = int((session.closes_at - begin) / timedelta(minutes=STEPS_BACK))
     return [
         NewsItem(
             item_id=f"n{number}",
-            published_at=begin + number * timedelta(minutes=7, seconds=3),
+            published_at=begin + timedelta(minutes=number * STEPS_BACK, seconds=3),
             symbols=(symbols[number % len(symbols)],),
             headline=HEADLINES[number % len(HEADLINES)].format(symbols[number % len(symbols)]),
             summary="",
@@ -292,8 +295,9 @@ def peeking(rows: Rows) -> LanguageModel:
     def script(inputs: StrategyInputs, brief: SymbolBrief) -> View:
         of = rows[brief.observation.symbol]
         bar = int(np.searchsorted(of.ts, to_ns(inputs.at)))
-        known = bar < len(of) and bool(of.values[3, bar] > brief.observation.close)
-        return view(brief.observation.symbol, Action.HOLD, conviction=0.5 if known else -0.5)
+        ahead = float(of.values[3, bar]) if bar < len(of) else 0.0
+        move = np.nan_to_num(ahead / brief.observation.close - 1.0)
+        return view(brief.observation.symbol, Action.HOLD, conviction=float(np.tanh(100 * move)))
 
     return ScriptedModel(script)
 
