@@ -8,6 +8,7 @@ alike every time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -29,6 +30,7 @@ from roboinvest.core.statistics.sharpe import (
     probabilistic_sharpe,
     variance_without_skill,
 )
+from roboinvest.core.strategy import Execution
 from tools.backtester.contract import BacktestResult
 from tools.backtester.engine import play_request
 from tools.backtester.kernel import kernel
@@ -40,7 +42,7 @@ from tools.backtester.report.evidence import CostRow, Evidence, FoldRow
 from tools.backtester.run_book.values import RunFigures, Standing
 from tools.backtester.search.cost_sensitivity import AtCost, cost_sensitivity
 from tools.backtester.search.engine_play import play_many
-from tools.backtester.search.null_tests import entries_against_chance
+from tools.backtester.search.null_tests import entries_against_chance, exposure_against_chance
 from tools.backtester.search.walk_forward import FoldRow as WalkedFold
 from tools.backtester.search.walk_forward import WalkForwardResult
 
@@ -74,6 +76,7 @@ def evidence_of(
     needed = None if shape is None else minimum_track_record(shape)
     closed = [float(trip.pnl) for trip in result.round_trips if not trip.is_open]
     p, draws = against_chance(result, rng)
+    held_p, held_draws = exposure_by_chance(result, rng)
     return Evidence(
         leaks=leaks.findings,
         trials=standing.trials,
@@ -82,6 +85,8 @@ def evidence_of(
         minimum_track_record=None if needed is None else int(np.ceil(needed)),
         permutation_p=p,
         permutations=draws,
+        exposure_p=held_p,
+        exposures=held_draws,
         intervals=intervals(returns, closed, rng) if len(returns) else None,
         folds=() if walked is None else tuple(map(_fold, walked.rows)),
         costs=_costs(result),
@@ -130,6 +135,24 @@ def against_chance(result: BacktestResult, rng: Generator) -> tuple[float | None
             stage, terms, result.round_trips, play=play_many, rng=rng, draws=draws
         )
     except BadInput:  # nothing to draw from: every row was an entry, say
+        return None, None
+    return found.p_value, draws
+
+
+def exposure_by_chance(result: BacktestResult, rng: Generator) -> tuple[float | None, int | None]:
+    """Return the share of as long positions at random times that did as well, and the draws."""
+    if not result.round_trips:
+        return None, None
+    stage, terms = result.stage, result.request.terms
+    # The draws have no exit but the end of their stretch, and no limits: the kernel's own case.
+    plain = replace(stage, plan=replace(stage.plan, execution=Execution()))
+    free = replace(terms, limits=None, protections=None)
+    draws = DRAWS if kernel.refusal(plain, free) is None else FEW_DRAWS
+    try:
+        found = exposure_against_chance(
+            stage, terms, result.round_trips, play=play_many, rng=rng, draws=draws
+        )
+    except BadInput:  # nothing to draw from: it was always in the market, say
         return None, None
     return found.p_value, draws
 

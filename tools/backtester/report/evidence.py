@@ -58,8 +58,10 @@ class Evidence:
     probabilistic_sharpe: float | None = None  # chance that the true Sharpe ratio is above 0
     deflated_sharpe: float | None = None  # the same against the best of `trials` without skill
     minimum_track_record: int | None = None  # daily returns needed for 95 % certainty
-    permutation_p: float | None = None  # against random entries with equal exposure
+    permutation_p: float | None = None  # against as many random entries, left by the same rules
     permutations: int | None = None
+    exposure_p: float | None = None  # against as many random positions, held for as long
+    exposures: int | None = None
     intervals: Intervals | None = None
     folds: tuple[FoldRow, ...] = ()
     costs: tuple[CostRow, ...] = ()

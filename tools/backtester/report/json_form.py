@@ -208,6 +208,8 @@ def _evidence(evidence: Evidence) -> Json:
         "minimum_track_record": evidence.minimum_track_record,
         "permutation_p": number(evidence.permutation_p),
         "permutations": evidence.permutations,
+        "exposure_p": number(evidence.exposure_p),
+        "exposures": evidence.exposures,
         "folds": [_simple(fold) for fold in evidence.folds],
         "costs": [_simple(row) for row in evidence.costs],
         "contamination": evidence.contamination,

@@ -134,8 +134,9 @@ def _overfit(evidence: Evidence) -> Iterator[Notice]:
     if p is not None and p > CHANCE:
         yield _warning(
             "chance",
-            f"Random entries with equal exposure did as well in {percent(p, 1)} of the draws, "
-            f"and at most {percent(CHANCE, 0)} is asked for; the entries may be worth nothing.",
+            f"As many random entries, left by the same rules, did as well in {percent(p, 1)} of "
+            f"the draws, and at most {percent(CHANCE, 0)} is asked for; the entries may be worth "
+            "nothing.",
         )
 
 

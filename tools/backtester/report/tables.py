@@ -261,7 +261,17 @@ def chance_facts(evidence: Evidence) -> tuple[Fact, ...]:
             name="Permutation test",
             text=not_run if p is None else f"p = {number(p, 3)}",
             note=("" if drawn is None else f"{drawn:,} draws. ")
-            + "Share of runs with random entries and equal exposure that did at least as well.",
+            + "Share of runs with as many random entries, left by the same rules, that did at "
+            "least as well.",
+        ),
+        Fact(
+            name="Random entry with equal exposure",
+            text=not_run
+            if evidence.exposure_p is None
+            else f"p = {number(evidence.exposure_p, 3)}",
+            note=("" if evidence.exposures is None else f"{evidence.exposures:,} draws. ")
+            + "Share of runs with as many positions, held for as long at random times, that did "
+            "at least as well.",
         ),
         Fact(
             name="Minimum track record",
