@@ -20,7 +20,6 @@ import pytest
 from roboinvest.core import performance
 from roboinvest.core.errors import BadInput
 from roboinvest.core.market.bars import Floats
-from roboinvest.core.statistics.attribution import breakdown
 from roboinvest.core.statistics.curve import downside_deviation, stability
 from roboinvest.core.statistics.intervals import (
     drawdown_statistic,
@@ -74,7 +73,7 @@ def ours(r: Floats) -> dict[str, float | None]:
     sharpe = float(sharpe_statistic()(r[None, :])[0]) if enough else math.nan
     fall = -float(drawdown_statistic(r[None, :])[0]) if len(r) else None
     moved = r[r != 0.0]
-    won = breakdown("all", ["x"] * len(moved), moved, unit="return").whole.win_rate
+    won = performance.wilson_interval(int((moved > 0.0).sum()), len(moved))
     deviation = performance.annual_volatility(r)
     return {
         "sharpe_252_rf0": annual(found.sharpe) if found else None,

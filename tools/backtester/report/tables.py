@@ -238,7 +238,6 @@ def signal_facts(result: BacktestResult) -> tuple[Fact, ...]:
 def chance_facts(evidence: Evidence) -> tuple[Fact, ...]:
     """Return what is known about skill and chance; what nobody looked at says so."""
     not_run = "not computed"
-    p, drawn = evidence.permutation_p, evidence.permutations
     return (
         Fact(
             name="Trials",
@@ -257,20 +256,16 @@ def chance_facts(evidence: Evidence) -> tuple[Fact, ...]:
             note="Chance that it is above what the best of so many trials without skill would "
             "show (Bailey and Lopez de Prado 2014). Below 95 % it is no evidence of skill.",
         ),
-        Fact(
-            name="Permutation test",
-            text=not_run if p is None else f"p = {number(p, 3)}",
-            note=("" if drawn is None else f"{drawn:,} draws. ")
-            + "Share of runs with as many random entries, left by the same rules, that did at "
+        _null(
+            "Permutation test",
+            (evidence.permutation_p, evidence.permutations),
+            "Share of runs with as many random entries, left by the same rules, that did at "
             "least as well.",
         ),
-        Fact(
-            name="Random entry with equal exposure",
-            text=not_run
-            if evidence.exposure_p is None
-            else f"p = {number(evidence.exposure_p, 3)}",
-            note=("" if evidence.exposures is None else f"{evidence.exposures:,} draws. ")
-            + "Share of runs with as many positions, held for as long at random times, that did "
+        _null(
+            "Random entry with equal exposure",
+            (evidence.exposure_p, evidence.exposures),
+            "Share of runs with as many positions, held for as long at random times, that did "
             "at least as well.",
         ),
         Fact(
@@ -280,6 +275,15 @@ def chance_facts(evidence: Evidence) -> tuple[Fact, ...]:
             else counted(evidence.minimum_track_record, "daily return"),
             note="Needed to be 95 % sure that the Sharpe ratio is above 0.",
         ),
+    )
+
+
+def _null(name: str, found: tuple[float | None, int | None], meaning: str) -> Fact:
+    p, drawn = found
+    return Fact(
+        name=name,
+        text="not computed" if p is None else f"p = {number(p, 3)}",
+        note=("" if drawn is None else f"{drawn:,} draws. ") + meaning,
     )
 
 
