@@ -29,6 +29,9 @@ from tools.bars.store import BarStore, load_store
 from tools.calendar import ExchangeCalendar
 
 WARM_UP_SESSIONS: Final = 5  # before the first day of an intraday run, as in a replay
+COLUMNS: Final = (  # of `SessionBars`; a session's hours decide as prices do
+    "ts", "closes_at", "day", "open", "high", "low", "close", "volume", "opens", "ends",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,22 +112,26 @@ def load_finer(path: Path, run: RunBars, calendar: ExchangeCalendar) -> dict[str
     store = BarStore(path)
     held = sorted(store.ls(), key=lambda each: each.timeframe.length, reverse=True)
     for each in held:
-        if each.symbol in run.bars and each.timeframe.length < run.timeframe.length:
+        # On another scale the run's levels would mean nothing.
+        is_same_scale = each.adjusted == (each.symbol in run.adjusted)
+        is_shorter = each.timeframe.length < run.timeframe.length
+        if each.symbol in run.bars and is_shorter and is_same_scale:
             rows = store.read(each.symbol, each.timeframe, run.first, run.last)
             mine = [action for action in run.actions if action.symbol == each.symbol]
-            found[each.symbol] = good_bars(each.symbol, rows, sessions, each.timeframe, mine)[0]
-    return {symbol: bars for symbol, bars in found.items() if len(bars)}
+            bars, _, _ = good_bars(each.symbol, rows, sessions, each.timeframe, mine)
+            if len(bars):  # shorter ones of other days do not hide these
+                found[each.symbol] = bars
+    return found
 
 
 def digest_of(bars: Mapping[str, SessionBars]) -> str:
-    """Return the sha256 of every bar, by symbol."""
+    """Return the sha256 of every bar and its session, by symbol."""
     digest = hashlib.sha256()
     for symbol in sorted(bars):
         digest.update(f"|{symbol}|{len(bars[symbol])}|".encode())
         each = bars[symbol]
-        for column in (each.ts, each.closes_at, each.open, each.high, each.low, each.close):
-            digest.update(column.tobytes())
-        digest.update(each.volume.tobytes())
+        for name in COLUMNS:
+            digest.update(getattr(each, name).tobytes())
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from typing import Final, Literal
@@ -21,7 +21,8 @@ from roboinvest.core.ledger import Trade
 from roboinvest.core.market.bars import Ints
 from roboinvest.core.market.grid import UNITS_PER_USD, from_units, to_units
 from roboinvest.core.market.session_bars import SessionBars, among
-from roboinvest.core.performance import PerformanceFigures, figures
+from roboinvest.core.performance import PerformanceFigures, drawdown, figures
+from roboinvest.core.protections import ProtectionRules
 from roboinvest.core.quant.conditions import above
 from roboinvest.core.records import canonical_json, to_plain
 from roboinvest.core.risk import limits_snapshot
@@ -188,17 +189,26 @@ def run_digest(request: Request) -> str:
         "finer": digest_of(request.finer),
         "timeframe": request.timeframe,
         "first": request.first,
-        "actions": to_plain(tuple(request.actions)),
+        "actions": sorted(canonical_json(action) for action in request.actions),  # any order
         "strategy": [strategy.name, strategy.version, strategy.fingerprint],
         "values": dict(request.values),
         "cash": terms.cash,
         "rules": to_plain(terms.rules),
         "allow_short": terms.allow_short,
         "limits": None if terms.limits is None else limits_snapshot(terms.limits),
-        "protections": repr(terms.protections),
+        "protections": None if terms.protections is None else _plain(terms.protections),
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+def _plain(rules: ProtectionRules) -> dict[str, object]:
+    """Return rules by name, times in seconds; equal figures are equal, however they are written."""
+    found = {name: getattr(rules, name) for name in ProtectionRules.__dataclass_fields__}
+    return {
+        name: value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in found.items()
+    }
 
 
 def _always(part: Part) -> Signals:
@@ -234,6 +244,15 @@ def _first_row(bars: SessionBars, first: date | None) -> int:
 
 
 def _figures(equity: Ints, trades: Sequence[Trade], gross: Ints) -> PerformanceFigures:
-    return figures(
-        (equity / UNITS_PER_USD).tolist(), trades, gross=(gross / UNITS_PER_USD).tolist()
+    curve = (equity / UNITS_PER_USD).tolist()
+    if (equity[:-1] > 0).all():
+        return figures(curve, trades, gross=(gross / UNITS_PER_USD).tolist())
+    # It lost all it had on the way: what is left are the trades, the loss and the fall.
+    fall = drawdown(curve)
+    return replace(
+        figures(curve[:1], trades),
+        periods=len(curve) - 1,
+        total_return=curve[-1] / curve[0] - 1.0,
+        max_drawdown=None if fall is None else fall.depth,
+        longest_drawdown=None if fall is None else fall.longest,
     )

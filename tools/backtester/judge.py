@@ -16,8 +16,10 @@ import numpy as np
 from numpy.random import Generator
 
 from roboinvest.core.errors import BadInput
+from roboinvest.core.fills import BPS
 from roboinvest.core.market.bars import Floats
 from roboinvest.core.market.grid import from_units, to_units
+from roboinvest.core.market.values import Timeframe
 from roboinvest.core.performance import simple_returns
 from roboinvest.core.statistics.intervals import intervals
 from roboinvest.core.statistics.sharpe import (
@@ -40,7 +42,7 @@ from tools.backtester.leaks.findings import LeakReport
 from tools.backtester.regimes import regimes_of
 from tools.backtester.report.evidence import CostRow, Evidence, FoldRow
 from tools.backtester.run_book.values import RunFigures, Standing
-from tools.backtester.search.cost_sensitivity import AtCost, cost_sensitivity
+from tools.backtester.search.cost_sensitivity import TIMES, AtCost, cost_sensitivity
 from tools.backtester.search.engine_play import play_many
 from tools.backtester.search.null_tests import entries_against_chance, exposure_against_chance
 from tools.backtester.search.walk_forward import FoldRow as WalkedFold
@@ -141,7 +143,7 @@ def against_chance(result: BacktestResult, rng: Generator) -> tuple[float | None
 
 def exposure_by_chance(result: BacktestResult, rng: Generator) -> tuple[float | None, int | None]:
     """Return the share of as long positions at random times that did as well, and the draws."""
-    if not result.round_trips:
+    if not (result.round_trips and _has_elsewhere(result)):
         return None, None
     stage, terms = result.stage, result.request.terms
     # The draws have no exit but the end of their stretch, and no limits: the kernel's own case.
@@ -152,16 +154,36 @@ def exposure_by_chance(result: BacktestResult, rng: Generator) -> tuple[float | 
         found = exposure_against_chance(
             stage, terms, result.round_trips, play=play_many, rng=rng, draws=draws
         )
-    except BadInput:  # nothing to draw from: it was always in the market, say
+    except BadInput:  # its draws cannot be played
         return None, None
     return found.p_value, draws
+
+
+def _has_elsewhere(result: BacktestResult) -> bool:
+    """Return whether positions like those of a run could have been held at other times.
+
+    Not where it was always in the market. On bars shorter than a day draws keep within sessions, so
+    that a position held over night would be set beside its pieces, each of which pays costs.
+    """
+    stage, free = result.stage, False
+    is_daily = stage.timeframe is Timeframe.DAY
+    for symbol, part in stage.parts.items():
+        out = np.ones(len(part.bars), np.bool_)
+        for trip in result.round_trips:
+            if trip.symbol == symbol:
+                if not is_daily and part.bars.day[trip.entry_row] != part.bars.day[trip.exit_row]:
+                    return False
+                out[trip.signal_row : trip.exit_row + 1] = False
+        free |= bool(out[max(part.first_row, stage.plan.warm_up) :].any())
+    return free
 
 
 def _costs(result: BacktestResult) -> tuple[CostRow, ...]:
     if not result.round_trips:
         return ()
     stage, terms = result.stage, result.request.terms
-    found = cost_sensitivity(stage, terms, play=play_many, break_even=False)
+    times = [each for each in TIMES if terms.rules.slippage_bps * each < BPS]
+    found = cost_sensitivity(stage, terms, play=play_many, times=times, break_even=False)
     return tuple(_cost(row, result) for row in found.rows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,8 +110,19 @@ def test_folds_that_overlap_or_are_empty_are_refused(folds: list[Fold], message:
         check_folds(folds, 10)
 
 
+def refusal(check: Callable[[], None]) -> str | None:
+    """Return the sentence with which a check refuses; None where it has nothing to say."""
+    try:
+        check()
+    except BadInput as error:
+        return str(error)
+    return None
+
+
 def test_folds_that_touch_are_fine_in_any_order() -> None:
-    check_folds([fold(1, (0, 5), (8, 10)), fold(0, (0, 5), (5, 8))], 10)
+    touching = [fold(1, (0, 5), (8, 10)), fold(0, (0, 5), (5, 8))]
+    assert refusal(lambda: check_folds(touching, 10)) is None
+    assert refusal(lambda: check_folds(touching, 9)) is not None  # a day less, and one lies outside
 
 
 @pytest.mark.parametrize(("parameters", "trades"), [(5, 5), (6, 5), (1, 0), (1, 1)])
@@ -119,8 +132,8 @@ def test_more_parameters_than_data_are_refused(parameters: int, trades: int) -> 
 
 
 def test_fewer_parameters_than_data_are_fine() -> None:
-    check_parameters(4, 5)
-    check_parameters(0, 0)
+    assert refusal(lambda: check_parameters(4, 5)) is None
+    assert refusal(lambda: check_parameters(0, 0)) is None
 
 
 def test_rows_whose_outcome_reaches_into_the_test_are_not_learnt_from() -> None:

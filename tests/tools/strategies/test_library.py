@@ -257,12 +257,13 @@ def test_every_corner_of_the_parameters_plays(name: str) -> None:
     axes = [[(param.name, param.low), (param.name, param.high)] for param in strategy.params]
     corners = [dict(corner) for corner in itertools.product(*axes)]
     made, chance = list(tapes(strategy, 8)), np.random.default_rng(8)
-    for given in corners:
-        if refusal(strategy, given):
-            continue
+    plans = [given for given in corners if not refusal(strategy, given)]
+    assert plans
+    for given in plans:
         for number in chance.choice(len(made), 3, replace=False):
             bars, timeframe = made[number]
-            wishes(strategy, bars, timeframe, given)
+            signals = wishes(strategy, bars, timeframe, given)
+            assert len(signals) == len(bars), given
 
 
 def test_bars_of_a_day_are_too_coarse_to_leave_before_the_close() -> None:
