@@ -93,14 +93,12 @@ def play(stage: Stage, terms: Terms, executor: Executor = "auto") -> tuple[Playe
     Raises:
         BadInput: the kernel was asked for and cannot play it.
     """
-    if executor == "simulator":
+    if executor != "kernel":  # alone, a run is over before the kernel is compiled
         return simulator.play(stage, terms), "simulator"
     why_not = kernel.refusal(stage, terms)
-    if executor == "kernel" and why_not is not None:
+    if why_not is not None:
         raise BadInput(f"the kernel cannot play this: {why_not}; use the simulator")
-    if executor == "kernel":
-        return kernel.play(stage, terms), "kernel"
-    return simulator.play(stage, terms), "simulator"
+    return kernel.play(stage, terms), "kernel"
 
 
 def play_request(request: Request) -> Played:

@@ -19,7 +19,6 @@ from roboinvest.core.errors import BadInput
 from roboinvest.core.fills import BPS
 from roboinvest.core.market.bars import Floats
 from roboinvest.core.market.grid import from_units, to_units
-from roboinvest.core.market.values import Timeframe
 from roboinvest.core.performance import simple_returns
 from roboinvest.core.statistics.intervals import intervals
 from roboinvest.core.statistics.sharpe import (
@@ -160,19 +159,12 @@ def exposure_by_chance(result: BacktestResult, rng: Generator) -> tuple[float | 
 
 
 def _has_elsewhere(result: BacktestResult) -> bool:
-    """Return whether positions like those of a run could have been held at other times.
-
-    Not where it was always in the market. On bars shorter than a day draws keep within sessions, so
-    that a position held over night would be set beside its pieces, each of which pays costs.
-    """
+    """Return whether positions like those of a run could have been held at other times."""
     stage, free = result.stage, False
-    is_daily = stage.timeframe is Timeframe.DAY
     for symbol, part in stage.parts.items():
         out = np.ones(len(part.bars), np.bool_)
         for trip in result.round_trips:
             if trip.symbol == symbol:
-                if not is_daily and part.bars.day[trip.entry_row] != part.bars.day[trip.exit_row]:
-                    return False
                 out[trip.signal_row : trip.exit_row + 1] = False
         free |= bool(out[max(part.first_row, stage.plan.warm_up) :].any())
     return free

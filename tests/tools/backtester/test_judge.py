@@ -136,15 +136,14 @@ def test_who_is_always_in_the_market_chose_no_moment(timeframe: Timeframe, *, ke
     assert exposure_by_chance(result, np.random.default_rng(1)) == (None, None)
 
 
-def test_what_is_held_over_night_is_not_set_beside_its_pieces() -> None:
-    """Draws on bars shorter than a day leave with the session, and would pay for every one."""
+def test_what_is_held_over_night_and_what_is_not_are_set_beside_their_like() -> None:
     bars = walked(sessions())
     scan = above("minutes_open", 330.0)
     overnight = run(bars, strategy(scan, FOUR_BARS))
     assert any(
         bars.day[trip.entry_row] != bars.day[trip.exit_row] for trip in overnight.round_trips
     )
-    assert exposure_by_chance(overnight, np.random.default_rng(1)) == (None, None)
+    assert exposure_by_chance(overnight, np.random.default_rng(1))[1] == DRAWS
     within = run(bars, strategy(scan, replace(FOUR_BARS, flat_before_close_min=15.0)))
     assert exposure_by_chance(within, np.random.default_rng(1))[1] == DRAWS
     assert against_chance(overnight, np.random.default_rng(1))[1] == DRAWS

@@ -17,6 +17,7 @@ from roboinvest.core.market.bars import Ints
 from roboinvest.core.market.grid import from_units, to_units
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.market.values import CorporateAction, Timeframe
+from roboinvest.core.strategy import Strategy
 from tools.backtester import engine
 from tools.backtester.contract import Played, Request, Stage, Terms
 from tools.backtester.kernel import kernel
@@ -24,6 +25,8 @@ from tools.backtester.run_book.notes import entry_sketch, run_figures
 from tools.backtester.run_book.values import RunFigures
 from tools.backtester.search.jobs import Outcome, Play
 from tools.backtester.trades import round_trips
+from tools.boxed_strategies.boxes import Boxes
+from tools.boxed_strategies.shelf import BoxedText
 from tools.strategies.shelf import find
 
 
@@ -67,7 +70,7 @@ class EnginePlay:
 class EngineRecipe:
     """How a worker comes by a request; see `worker.Recipe`."""
 
-    strategy: str  # name in the library, or path
+    strategy: str | BoxedText  # name in the library, or path; or what runs in the box
     timeframe: Timeframe
     terms: Terms
     actions: Sequence[CorporateAction] = ()
@@ -75,10 +78,10 @@ class EngineRecipe:
     adjusted: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, request: Request, name_or_path: str) -> EngineRecipe:
-        """Return the recipe of a request whose strategy is found by this name."""
+    def of(cls, request: Request, named: str | BoxedText) -> EngineRecipe:
+        """Return the recipe of a request whose strategy is found by this name, or is this text."""
         return cls(
-            strategy=name_or_path,
+            strategy=named,
             timeframe=request.timeframe,
             terms=request.terms,
             actions=tuple(request.actions),
@@ -92,7 +95,7 @@ class EngineRecipe:
         Raises:
             BadInput: there is no such strategy, or its file is none.
         """
-        strategy = find(self.strategy)
+        strategy = _found(self.strategy)
         request = Request(
             strategy=strategy,
             values=strategy.values({}),
@@ -104,6 +107,13 @@ class EngineRecipe:
             adjusted=self.adjusted,
         )
         return request, EnginePlay()
+
+
+def _found(named: str | BoxedText) -> Strategy:
+    """Return a strategy; its box lives as long as this process."""
+    if isinstance(named, BoxedText):
+        return named.opened(Boxes(named.tier, workers=1).__enter__())
+    return find(named)
 
 
 def play_many(stages: Iterable[Stage], terms: Terms) -> Iterator[RunFigures]:

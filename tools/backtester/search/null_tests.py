@@ -100,9 +100,10 @@ def exposure_against_chance(
     Arguments and errors are those of `entries_against_chance`.
     """
     _entered(stage, trips)
+    within = not any(_crosses_days(stage.parts[trip.symbol], trip) for trip in trips)
     sides = {symbol: _side(symbol, trips) for symbol in stage.parts}
     dealt = {
-        symbol: _stretches(stage, part, _held(part, symbol, trips), rng)
+        symbol: _stretches(stage, part, _held(part, symbol, trips), rng, within=within)
         for symbol, part in stage.parts.items()
     }
     plan = _bare(stage.plan, terms, trips)
@@ -207,14 +208,23 @@ def _on_tick(units: Ints, mark: Ints) -> Ints:
 
 
 def _stretches(
-    stage: Stage, part: Part, held: Flags, rng: Generator
+    stage: Stage, part: Part, held: Flags, rng: Generator, *, within: bool
 ) -> Iterator[tuple[Ints, Ints]]:
-    """Yield first and last rows of the stretches at random places behind the warm-up."""
+    """Yield first and last rows of the stretches at random places behind the warm-up.
+
+    They stay `within` sessions where every position did; a position over night is never cut into
+    pieces, each of which would pay costs that the run did not pay.
+    """
     first = max(part.first_row, stage.plan.warm_up)
-    groups = _groups(stage, part)
+    groups = _groups(stage, part) if within else None
     stretches = Stretches(held[first:], None if groups is None else groups[first:])
     for starts, lengths in stretches.dealt(rng):
         yield starts + first, starts + first + lengths - 1
+
+
+def _crosses_days(part: Part, trip: RoundTrip) -> bool:
+    last = min(trip.exit_row, len(part.bars) - 1)
+    return bool(part.bars.day[trip.entry_row] != part.bars.day[last])
 
 
 def _held(part: Part, symbol: str, trips: Sequence[RoundTrip]) -> Flags:

@@ -148,10 +148,10 @@ def test_random_stretches_keep_the_time_in_the_market() -> None:
         }
 
 
-def test_a_stretch_that_its_session_cuts_to_one_close_is_not_entered() -> None:
-    stage = ran("vwap_bounce", days=3).stage
+def dealt_like(stage: Stage, signal_row: int, exit_row: int) -> list[Stage]:
+    """The draws that stand beside one position between these rows."""
     (trip, *_) = round_trips(kernel.play(stage, FREE), stage)
-    overnight = replace(trip, signal_row=389, entry_row=390, exit_row=396)
+    held = replace(trip, signal_row=signal_row, entry_row=signal_row + 1, exit_row=exit_row)
     seen = list[Stage]()
 
     def watched(stages: Iterable[Stage], on: Terms) -> Iterator[RunFigures]:
@@ -160,10 +160,21 @@ def test_a_stretch_that_its_session_cuts_to_one_close_is_not_entered() -> None:
             yield from play_many([each], on)
 
     rng = np.random.default_rng(1)
-    exposure_against_chance(stage, FREE, [overnight], play=watched, rng=rng, draws=5)
-    for world in seen[1:]:
+    exposure_against_chance(stage, FREE, [held], play=watched, rng=rng, draws=5)
+    return seen[1:]
+
+
+def test_a_stretch_that_its_session_cuts_to_one_close_is_not_entered() -> None:
+    for world in dealt_like(ran("vwap_bounce", days=3).stage, signal_row=389, exit_row=396):
         (entered,) = np.flatnonzero(world.parts["SPY"].signals.entry)
         assert 390 <= entered < 780  # the second session's part, of six closes
+
+
+def test_a_position_over_night_is_dealt_whole() -> None:
+    for world in dealt_like(ran("vwap_bounce", days=3).stage, signal_row=380, exit_row=396):
+        signals = world.parts["SPY"].signals
+        (entered,), (left,) = np.flatnonzero(signals.entry), np.flatnonzero(signals.leave)
+        assert left - entered == 15  # for as long as it was held, wherever midnight lies
 
 
 def test_entries_on_day_bars_are_dealt_over_all_days() -> None:
