@@ -48,7 +48,7 @@ ROOMS: Final[Mapping[str, tuple[str, ...]]] = {
         "roboinvest/runtime/lanes",
     ),
     "fills": ("roboinvest/core/fills",),
-    "gates": ("meta_agents/evolution", "roboinvest/core/gates", "tools/gates"),
+    "gates": ("meta_agents/evolution", "tools/code_checks", "tools/boxed_strategies"),
     "sandbox": ("tools/sandbox", "roboinvest/runtime/prompts"),
     "evaluator": (
         *("tools/backtester", "roboinvest/core/statistics", "roboinvest/core/performance"),

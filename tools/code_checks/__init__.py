@@ -1,0 +1,1 @@
+"""Static checks of generated code: read, never run."""

@@ -1,0 +1,1 @@
+"""What generated code may not hold, one kind of fault a module."""
