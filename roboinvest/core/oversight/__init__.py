@@ -1,0 +1,1 @@
+"""How agents are, why they fail, and what may be done about it: judged from numbers handed in."""
