@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -34,8 +35,8 @@ from tools.backtester.report.evidence import Evidence
 from tools.backtester.run_book.book import RunBook
 from tools.backtester.run_book.notes import note_of
 from tools.backtester.search.walk_forward import WalkForwardResult
+from tools.boxed_strategies.shelf import StrategyShelf
 from tools.calendar import ExchangeCalendar
-from tools.strategies.shelf import find
 
 _COSTS: Final = (
     "slippage_bps",
@@ -51,7 +52,7 @@ _COSTS: Final = (
 class Asked:
     """A backtest in a person's words."""
 
-    strategy: str  # a name of the library, or a path
+    strategy: str  # see `tools.boxed_strategies.shelf`
     bars: Path | None = None  # None: the store of the data folder
     source: str | None = None
     symbols: tuple[str, ...] | None = None
@@ -84,7 +85,23 @@ class BacktestDesk:
         self.clock = clock_of(settings)
         self.calendar = ExchangeCalendar()
         self.folder = settings.data_dir
+        self.shelf = StrategyShelf(settings.data_dir, self.clock)
         self._loaded: dict[tuple[object, ...], RunBars] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the boxes, where a strategy needed them."""
+        self.shelf.close()
 
     def book(self) -> RunBook:
         """Open the run book; the caller closes it."""
@@ -100,7 +117,7 @@ class BacktestDesk:
         Raises:
             BadInput: the strategy, a parameter, the bars or the costs are wrong.
         """
-        strategy = find(asked.strategy)
+        strategy = self.shelf.find(asked.strategy)
         values = strategy.values(parameters(asked.params))
         bars = self.bars(asked)
         return Request(
@@ -159,13 +176,13 @@ class BacktestDesk:
         """
         request = self.request(asked)
         result = run_backtest(request, executor=executor)
-        number = book.note(note_of(result, file=file_of(asked), report=report))
+        number = book.note(note_of(result, file=self.shelf.place_of(asked.strategy), report=report))
         standing = book.standing(number)
         evidence = evidence_of(
             result,
             standing,
             rng=np.random.default_rng(zlib.crc32(result.digest.encode())),
-            source=source_of(asked),
+            source=self.shelf.source_of(asked.strategy),
             effort=effort,
             walked=walked,
         )
@@ -206,18 +223,6 @@ def costs_of(text: str | None, usual: FillRules) -> FillRules:
         except InvalidOperation:
             raise BadInput(f"--costs {name}={value} is no number; write it as 5 or 0.5") from None
     return replace(usual, **given)
-
-
-def file_of(asked: Asked) -> Path | None:
-    """Return the file of a strategy; None: it is of the library."""
-    is_file = asked.strategy.endswith(".py") or "/" in asked.strategy
-    return Path(asked.strategy).resolve() if is_file else None
-
-
-def source_of(asked: Asked) -> str | None:
-    """Return the text of a strategy's file; None: it is of the library."""
-    file = file_of(asked)
-    return None if file is None else file.read_text(encoding="utf-8", errors="replace")
 
 
 def _notes(bars: RunBars) -> tuple[str, ...]:

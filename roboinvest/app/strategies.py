@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from roboinvest.core.errors import BadInput
-from roboinvest.core.strategy import Strategy
+from roboinvest.core.strategy import Strategy, asks_elsewhere
 from roboinvest.runtime.configuration.settings import Settings
-from roboinvest.trading.installed_strategy import Installed
+from roboinvest.trading.installed_strategy import Elsewhere, Installed
+from tools.boxed_strategies.shelf import StrategyShelf
 from tools.markets import Market
-from tools.strategies.shelf import find
 
 
-def installed_of(settings: Settings, market: Market) -> Installed | None:
+def installed_of(
+    settings: Settings, market: Market, shelf: StrategyShelf, elsewhere: Elsewhere
+) -> Installed | None:
     """Return the strategy that the settings name; None where the house decides itself.
 
-    Blocking: it may read a file.
+    Blocking: it may read a file, and open boxes, which live as long as `shelf`. A strategy in the
+    box is asked `elsewhere`.
 
     Raises:
         BadInput: there is no such strategy, or it cannot trade in this market.
+        Refused: it needs a box, and there is none; or its gates are not passed.
     """
     name = settings.strategy.name
     if name is None:
@@ -26,12 +30,17 @@ def installed_of(settings: Settings, market: Market) -> Installed | None:
             given = ", ".join(settings.strategy.params)
             raise BadInput(f"--param {given} belongs to a strategy; add --strategy NAME")
         return None
-    strategy = find(name)
+    strategy = shelf.find(name, trades=True)
     values = strategy.values(parameters(settings.strategy.params))
     plan = strategy.plan(values, len(market.symbols))
     for fault in _faults(strategy, settings, market, has_stop=plan.execution.stop is not None):
         raise BadInput(f"{strategy.stamp} {fault}")
-    return Installed(stamp=strategy.stamp, plan=plan)
+    return Installed(
+        stamp=strategy.stamp,
+        plan=plan,
+        revision=shelf.revision_of(name),
+        elsewhere=elsewhere if asks_elsewhere(plan) else None,
+    )
 
 
 def parameters(pairs: Iterable[str]) -> dict[str, str]:

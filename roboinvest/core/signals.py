@@ -11,9 +11,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from roboinvest.core.strategy import (
     Calculator,
     Entry,
     Execution,
+    FarScan,
     Plan,
     Scan,
     ScanCall,
@@ -35,6 +36,7 @@ from roboinvest.core.strategy import (
 )
 
 _MINUTE_NS: Final = 60_000_000_000
+_SIGNS: Final = (-1.0, 0.0, 1.0)
 
 
 Known = dict[Calculator, Floats]
@@ -113,6 +115,7 @@ def signals_of(
             "the strategy leaves before the session's close, and the bars are a day long; "
             "give bars of 1m to 1h"
         )
+    plan = in_time(plan, timeframe)
     first = max(from_row, plan.warm_up)
     seen = [(part, rows) for part, rows in by_split(bars, actions) if len(bars)]
     keep = known if len(seen) == 1 else None  # on raw prices the bars of each part are others
@@ -279,6 +282,8 @@ def _calls(
     targets: Floats,
 ) -> Signs:
     """Ask a scan's call about every row; `stops` and `targets` take the levels it gives."""
+    if hasattr(scan, "over"):
+        return _far_calls(cast("FarScan", scan), bars, columns, rows, stops, targets)
     sides, moment = np.zeros(len(bars), np.int8), ClosedBar(bars, columns, 0)
     for row in rows:
         moment.row = row
@@ -297,6 +302,26 @@ def _calls(
     return sides
 
 
+def _far_calls(
+    scan: FarScan,
+    bars: SessionBars,
+    columns: dict[str, Floats],
+    rows: range,
+    stops: Floats,
+    targets: Floats,
+) -> Signs:
+    """Do the same with a scan that answers for all rows; what it says is checked alike."""
+    answers = [np.asarray(each, np.float64) for each in scan.over(bars, columns, rows)]
+    if any(each.shape != (len(rows),) for each in answers) or not np.isin(answers[0], _SIGNS).all():
+        raise BadInput(f"the scan's answers are out of form; give {len(rows)} signs and levels")
+    for given, column in zip(answers[1:], (stops, targets), strict=True):
+        for at in np.flatnonzero(~np.isnan(given)):
+            column[rows.start + at] = _price(float(given[at]), bars, rows.start + int(at))
+    sides = np.zeros(len(bars), np.int8)
+    sides[rows.start : rows.start + len(rows)] = answers[0]
+    return sides
+
+
 def _price(level: float, bars: SessionBars, row: int) -> float:
     """Return a level that a call gave; NaN would look as if it had given none."""
     if not (math.isfinite(level) and level > 0.0):
@@ -307,6 +332,18 @@ def _price(level: float, bars: SessionBars, row: int) -> float:
 def _leaves(how: Execution, columns: dict[str, Floats], n: int) -> Flags:
     of: Callable[[dict[str, Floats]], Flags] | None = getattr(how.exit, "of", None)
     return np.zeros(n, np.bool_) if of is None else of(columns)
+
+
+def in_time(plan: Plan, timeframe: Timeframe) -> Plan:
+    """Return a plan that leaves before the close no later than bars of this length let it.
+
+    Decisions fall on the closes of bars: after the last but one of a session there is none in time.
+    """
+    how, shortest = plan.execution, timeframe.length.total_seconds() / 60
+    flat = how.flat_before_close_min
+    if flat is None or flat >= shortest or timeframe is Timeframe.DAY:
+        return plan
+    return replace(plan, execution=replace(how, flat_before_close_min=shortest))
 
 
 def _late(how: Execution, bars: SessionBars) -> Flags:

@@ -168,8 +168,17 @@ class Moment(Protocol):
         """Return another symbol's last close by now; NaN where there is none."""
 
 
-ScanCall = Callable[[Moment], Entry | bool | None]
-ExitCall = Callable[[Moment, Held], bool]
+ScanCall = Callable[[Moment], Entry | bool | None]  # one with `over` is asked by that, see below
+ExitCall = Callable[[Moment, Held], bool]  # one with `elsewhere` asks another process
+
+
+class FarScan(Protocol):
+    """A scan's call that asks another process, about many bars at once."""
+
+    def over(
+        self, bars: SessionBars, columns: Mapping[str, Floats], rows: range
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return sign, stop and target for each of `rows`; NaN where a level is not given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +344,11 @@ def asked_names(plan: Plan) -> frozenset[str] | None:
     return _condition_names(plan) | frozenset(
         level.of for level in levels if isinstance(level, (Multiple, AtColumn))
     )
+
+
+def asks_elsewhere(plan: Plan) -> bool:
+    """Return whether a call of this plan waits for another process, so may not block a loop."""
+    return hasattr(plan.scan, "over") or hasattr(plan.execution.exit, "elsewhere")
 
 
 def _condition_names(plan: Plan) -> frozenset[str]:

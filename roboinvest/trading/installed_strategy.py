@@ -5,6 +5,10 @@ object decides alike everywhere. What it wants is a request: the executor sizes 
 own rule and risk clamps it. Decisions come from closed bars; only what the clock decides (leaving
 before the close) does not wait for one.
 
+A strategy in the box is asked in threads, all symbols of a tick within one deadline, so that the
+loop goes on whatever its code does; what the account says is read before. Where the box fails, the
+symbol is held with the reason, and what the clock decides happens all the same.
+
 Deliberately absent: state. What it has to know of a position it reads from the ledger and the bars,
 so that a restart changes nothing.
 """
@@ -12,15 +16,16 @@ so that a restart changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from roboinvest.core.errors import BadInput
+from roboinvest.core.errors import BadInput, Refused, TryLater
 from roboinvest.core.held_position import Holding, trailed, wants_out
 from roboinvest.core.ledger import Lot
 from roboinvest.core.market.bars import to_ns
@@ -39,8 +44,9 @@ from roboinvest.core.orders import (
 )
 from roboinvest.core.ports import Calendar, MarketFeed
 from roboinvest.core.quant.expert import View, confidence_of
-from roboinvest.core.signals import Signals, signals_of
+from roboinvest.core.signals import Signals, in_time, signals_of
 from roboinvest.core.strategy import Plan
+from roboinvest.runtime.vendors.rate_limiter import Lane
 from roboinvest.trading.account_book import AccountBook
 from roboinvest.trading.playbook import Playbook
 from roboinvest.trading.state import EntryRequest, Strategy, TickInput, TickState, World
@@ -48,6 +54,16 @@ from roboinvest.trading.state import EntryRequest, Strategy, TickInput, TickStat
 HISTORY: Final = 20_000  # bars that a strategy may look back on
 ZERO: Final = Decimal(0)
 _SHOWN: Final = 6  # columns that a reason quotes
+_ANSWERS_S: Final = 20.0  # for a boxed strategy to answer about all symbols of a tick
+_LEAST_S: Final = 0.5  # for one symbol, however late it is: the box answers in a tenth of it
+ResultT = TypeVar("ResultT")
+
+
+class Elsewhere(Protocol):
+    """Runs what blocks away from the loop; `runtime.vendors.calls.VendorCalls` is one."""
+
+    async def run(self, call: Callable[[], ResultT], *, lane: Lane, deadline_s: float) -> ResultT:
+        """Return what `call()` returns, or raise what it raises, or `TryLater` at the deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +72,13 @@ class Installed:
 
     stamp: str  # "vwap_bounce@1"
     plan: Plan
+    revision: str = ""  # first digits of its id, where an agent wrote it
+    elsewhere: Elsewhere | None = None  # where a plan is asked that waits for another process
 
     @property
     def source(self) -> str:
         """Return what records name as who decided."""
-        return f"strategy:{self.stamp}"
+        return f"strategy:{self.stamp}" + (f"+{self.revision}" if self.revision else "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +92,16 @@ class _Wish:
     seen: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """What the account says of one symbol."""
+
+    lots: Sequence[Lot]
+    holding: Holding | None  # None: there are no lots
+    enters: bool  # an entry order is working
+    fresh: bool  # its newest bar closed at this tick
+
+
 class InstalledStrategyAgent:
     """Decides for every symbol of the universe by one installed strategy."""
 
@@ -85,7 +113,7 @@ class InstalledStrategyAgent:
         account: AccountBook,
         playbook: Playbook,
     ) -> None:
-        self._installed, self._plan = installed, installed.plan
+        self._installed, self._plan = installed, in_time(installed.plan, feed.timeframe)
         self._feed, self._calendar = feed, calendar
         self._account, self._playbook = account, playbook
 
@@ -94,8 +122,9 @@ class InstalledStrategyAgent:
         tick, world = state["tick"], state["world"]
         bars = self._bars(tick, world)
         wishes = dict[str, _Wish]()
+        ends_at = asyncio.get_running_loop().time() + _ANSWERS_S
         for symbol in world.observations:
-            wishes[symbol] = self._wish(symbol, bars, tick)
+            wishes[symbol] = await self._wish(symbol, bars, tick, ends_at)
             await asyncio.sleep(0)
         views = tuple(self._view(symbol, wish, world) for symbol, wish in wishes.items())
         strategy = Strategy(
@@ -118,33 +147,53 @@ class InstalledStrategyAgent:
         sessions = self._calendar.sessions(oldest, tick.session.day)
         return among({s: SessionBars.of(each, sessions) for s, each in series.items() if len(each)})
 
-    def _wish(self, symbol: str, bars: Mapping[str, SessionBars], tick: TickInput) -> _Wish:
+    async def _wish(
+        self, symbol: str, bars: Mapping[str, SessionBars], tick: TickInput, ends_at: float
+    ) -> _Wish:
         mine = bars.get(symbol)
         if mine is None:
             return _Wish(why="no bar yet")
-        lots = self._account.ledger.lots(symbol, HOUSE_AGENT)
-        fresh = int(mine.closes_at[-1]) == to_ns(tick.at)
+        standing = self._standing(symbol, mine, tick)
+        elsewhere = self._installed.elsewhere
         try:
-            signals = self._signals(mine)
-        except BadInput as error:
-            return self._without_signals(lots, tick, str(error))
-        if lots:
-            return self._on_position(lots, mine, signals, tick, fresh=fresh)
-        if not fresh:
+            if elsewhere is None:
+                return self._asked(mine, standing, tick)
+            left_s = max(ends_at - asyncio.get_running_loop().time(), _LEAST_S)
+            asked = partial(self._asked, mine, standing, tick)
+            return await elsewhere.run(asked, lane=Lane.DATA, deadline_s=left_s)
+        except (BadInput, Refused, TryLater) as error:
+            return self._without_signals(standing.lots, tick, str(error))
+
+    def _standing(self, symbol: str, bars: SessionBars, tick: TickInput) -> _Standing:
+        """Return what the account says of a symbol now, on the loop."""
+        lots = self._account.ledger.lots(symbol, HOUSE_AGENT)
+        return _Standing(
+            lots=lots,
+            holding=self._holding(lots, bars) if lots else None,
+            enters=bool(self._account.working(symbol, Leg.ENTRY)),
+            fresh=int(bars.closes_at[-1]) == to_ns(tick.at),
+        )
+
+    def _asked(self, bars: SessionBars, standing: _Standing, tick: TickInput) -> _Wish:
+        """Return what the strategy wants; it may block, and reads nothing of the account."""
+        signals = self._signals(bars)
+        if standing.holding is not None:
+            return self._on_position(standing, standing.holding, bars, signals, tick)
+        if not standing.fresh:
             return _Wish(why="no bar closed at this tick")
-        return self._on_entry(symbol, mine, signals)
+        return self._on_entry(standing, bars, signals)
 
     def _signals(self, bars: SessionBars) -> Signals:
         return signals_of(self._plan, bars, self._feed.timeframe, from_row=len(bars) - 1)
 
-    def _on_entry(self, symbol: str, bars: SessionBars, signals: Signals) -> _Wish:
+    def _on_entry(self, standing: _Standing, bars: SessionBars, signals: Signals) -> _Wish:
         seen = self._shown(signals)
         side = int(signals.entry[-1])
         if not side:
             short = len(bars) <= self._plan.warm_up
             why = f"warming up, {len(bars)} of {self._plan.warm_up + 1} bars"
             return _Wish(why=why if short else "the scan finds no entry", seen=seen)
-        if self._account.working(symbol, Leg.ENTRY):
+        if standing.enters:
             return _Wish(why="an entry order is working", seen=seen)
         stop, target = (_level(int(column[-1])) for column in (signals.stop, signals.target))
         request = EntryRequest(
@@ -158,19 +207,17 @@ class InstalledStrategyAgent:
 
     def _on_position(
         self,
-        lots: Sequence[Lot],
+        standing: _Standing,
+        holding: Holding,
         bars: SessionBars,
         signals: Signals,
         tick: TickInput,
-        *,
-        fresh: bool,
     ) -> _Wish:
-        seen, out = self._shown(signals), Action.SELL if lots[0].qty > 0 else Action.BUY
+        seen, out = self._shown(signals), Action.SELL if standing.lots[0].qty > 0 else Action.BUY
         if self._too_late(tick):
             return _Wish(action=out, why="the session is about to end", seen=seen)
-        if not fresh:
+        if not standing.fresh:
             return _Wish(why="no bar closed at this tick", seen=seen)
-        holding = self._holding(lots, bars)
         why = wants_out(self._plan, bars, signals, len(bars) - 1, holding)
         if why is not None:
             return _Wish(action=out, why=why, seen=seen)
@@ -213,7 +260,8 @@ class InstalledStrategyAgent:
         if self._plan.execution.trail is None or holding.entry_row < 1:
             return None
         # The distance was fixed at the signal: ask what the strategy saw then.
-        then = signals_of(self._plan, bars.until(holding.entry_row - 1), self._feed.timeframe)
+        row, timeframe = holding.entry_row - 1, self._feed.timeframe
+        then = signals_of(self._plan, bars.until(row), timeframe, from_row=row)
         return trailed(bars, len(bars) - 1, holding, int(then.trail[-1]))
 
     def _shown(self, signals: Signals) -> dict[str, float]:

@@ -31,6 +31,7 @@ from roboinvest.core.strategy import (
     Scan,
 )
 from tests.fakes.tapes import daily_tape, minute_tape, tape
+from tests.tools.backtester.report.builders import sessions, walked
 
 MINUTE, DAY = Timeframe.MINUTE, Timeframe.DAY
 
@@ -212,6 +213,20 @@ def test_late_is_a_matter_of_the_clock_also_where_bars_are_missing() -> None:
     assert not whole.entry[374:].any()
     holes = without(gap, slice(370, 379))
     assert signals_of(plan, holes, MINUTE).late[369]  # the next bar opens after the time to leave
+
+
+@pytest.mark.parametrize(("wanted", "held_until"), [(1.0, 1), (15.0, 1), (30.0, 2), (45.0, 3)])
+def test_on_long_bars_the_last_close_in_time_is_the_one_to_leave_at(
+    wanted: float, held_until: int
+) -> None:
+    bars = walked(sessions(date(2011, 1, 3), date(2011, 1, 4)))  # 26 bars of 15 minutes a session
+    plan = Plan(
+        columns={},
+        scan=Scan(long=above("close", 0)),
+        execution=Execution(flat_before_close_min=wanted),
+    )
+    late = signals_of(plan, bars, Timeframe.MINUTES_15).late.reshape(2, 26)
+    assert late.tolist() == [[row >= 25 - held_until for row in range(26)]] * 2
 
 
 def test_leaving_before_the_close_has_no_meaning_on_day_bars() -> None:

@@ -21,7 +21,7 @@ from roboinvest.core.strategy import Number
 
 _LONGEST_CODE: Final = 1_000_000  # bytes
 _MOST_VALUES: Final = 16_000_000  # float64 in
-_WIDEST: Final = 64  # values of a row or an answer: both then fit a pipe in one piece
+_WIDEST: Final = 500  # values of a row or an answer: both then fit a pipe in one piece
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LARGEST_WHOLE: Final = 2.0**53
 
@@ -142,6 +142,7 @@ class Walk(_Code):
 
     fields: tuple[str, ...]  # what a row holds
     outputs: int = 1  # numbers in an answer
+    history: Floats | None = None  # (rows, fields) before the first asked one, given at the start
 
     def check(self) -> None:
         """Refuse what no box can run.
@@ -154,6 +155,11 @@ class Walk(_Code):
             found.append(f"its rows have {len(self.fields)} values; give 1 to {_WIDEST}")
         if not 1 <= self.outputs <= _WIDEST:
             found.append(f"its answers have {self.outputs} values; give 1 to {_WIDEST}")
+        given = self.history
+        if given is not None and (given.ndim != 2 or given.shape[1] != len(self.fields)):
+            found.append(f"its history has shape {given.shape}; give rows of its fields")
+        if given is not None and given.size > _MOST_VALUES:
+            found.append(f"its history has {given.size} values; give {_MOST_VALUES} at most")
         _refuse(found)
 
 

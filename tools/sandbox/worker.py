@@ -107,11 +107,16 @@ class JobRunner:
             TryLater: no zygote can be started.
         """
         walk.check()
-        said = {"name": "step", "outputs": walk.outputs, "columns": 0, "rows": 0}
-        preface = _preface(walk, {**said, "fields": list(walk.fields)})
+        past = np.zeros((0, 0)) if walk.history is None else walk.history
+        said = {"name": "step", "outputs": walk.outputs, "rows": past.shape[0]}
+        preface = _preface(walk, {**said, "columns": past.shape[1], "fields": list(walk.fields)})
+        raw = preface + np.ascontiguousarray(past, dtype="<f8").tobytes()
         down, up = self._box.fork(walk.limits)
-        _send(down, preface)
-        return Talk(self._box, walk, down, up)
+        talk = Talk(
+            self._box, walk, down, up
+        )  # its guard is on: a long history may not get through
+        _send(down, raw)
+        return talk
 
     def walk(self, walk: Walk, rows: Floats) -> Outcome:
         """Ask about all rows, (n, fields), one after the other."""
@@ -119,6 +124,10 @@ class JobRunner:
         with talk, contextlib.suppress(WalkEnded):
             talk.ask(rows)
         return talk.finish()
+
+    def move_to(self, processor: int) -> None:
+        """Run later jobs on a processor; -1: anywhere."""
+        self._box.processor = processor
 
     def interrupt(self) -> None:
         """End the job under way and the zygote with it, from any thread; then `start` again."""

@@ -2,7 +2,7 @@
 
 A file is code of its owner: it runs in this process with the rights of whoever started it, and may
 read, write and send whatever they may. So give only files that you would run yourself. What
-strangers or models wrote belongs into a sandbox, and this is none.
+strangers or models wrote belongs into the box: see `tools.boxed_strategies`.
 
 The form for people is a file of plain names:
 
@@ -72,7 +72,7 @@ def load_strategy(path: Path | str) -> Strategy:
             file, line and what to do. So do the strategy's calls while it plays.
     """
     path = Path(path)
-    tree, blame = _run(path, _read(path))
+    tree, blame = _run(path, read_source(path))
     given, roots = blame.namespace.get("STRATEGY"), PARTS
     if given is None:
         strategy = strategy_of(path, tree, blame.namespace)
@@ -121,8 +121,12 @@ def _run(path: Path, source: bytes) -> tuple[ast.Module, Blame]:
     return tree, blame
 
 
-def _read(path: Path) -> bytes:
-    """Return a file's bytes, read once."""
+def read_source(path: Path) -> bytes:
+    """Return the bytes of a strategy's file, read once and not run.
+
+    Raises:
+        BadInput: it cannot be read, or is no Python file; one sentence.
+    """
     if path.suffix != ".py":
         raise BadInput(f"{path} is no Python file; give one that ends in .py")
     try:

@@ -107,8 +107,7 @@ def compare(
     from roboinvest.core.records import to_plain
     from tools.backtester.report.comparison import compare_rows
 
-    desk = BacktestDesk(settings_of(config, data_dir))
-    with desk.book() as book:
+    with BacktestDesk(settings_of(config, data_dir)) as desk, desk.book() as book:
         judged = [desk.run(each, book) for each in asked]
     rows = compare_rows([each.result for each in judged], [each.evidence for each in judged])
     if as_json:
@@ -141,13 +140,13 @@ def lock(
     """Lock days away from a strategy and all its versions, until `open`."""
     from roboinvest.app.backtests import BacktestDesk
     from tools.backtester.run_book.values import Kin
-    from tools.strategies.shelf import find
 
-    found, day = find(strategy), day_of("--from", first)
+    day = day_of("--from", first)
     names = [name.strip().upper() for name in symbols.split(",") if name.strip()]
     if day is None or not names:
         raise BadInput(f"--symbols {symbols!r} names none; write them as SPY,AAPL")
-    with BacktestDesk(settings_of(config, data_dir)).book() as book:
+    with BacktestDesk(settings_of(config, data_dir)) as desk, desk.book() as book:
+        found = desk.shelf.find(strategy)
         book.lock_holdout(book.lineage_of(Kin.of(found)), names, day)
     console().print(
         f"{found.name} and what is made of it may not see {', '.join(names)} from {day} on; "
@@ -163,10 +162,9 @@ def open_holdout(
     """Let this version of a strategy see its locked days, once."""
     from roboinvest.app.backtests import BacktestDesk
     from tools.backtester.run_book.values import Kin
-    from tools.strategies.shelf import find
 
-    found = find(strategy)
-    with BacktestDesk(settings_of(config, data_dir)).book() as book:
+    with BacktestDesk(settings_of(config, data_dir)) as desk, desk.book() as book:
+        found = desk.shelf.find(strategy)
         lineage = book.lineage_of(Kin.of(found))
         opening = book.open_holdout(lineage, found.version, found.fingerprint)
     console().print(
@@ -184,12 +182,12 @@ def list_holdouts(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is locked away from a strategy."""
+    from roboinvest.app.backtests import BacktestDesk
     from roboinvest.core.records import to_plain
     from tools.backtester.run_book.values import Kin
-    from tools.strategies.shelf import find
 
-    with _book(config, data_dir) as book:
-        lineage = book.known_lineage(Kin.of(find(strategy)))
+    with BacktestDesk(settings_of(config, data_dir)) as desk, _book(config, data_dir) as book:
+        lineage = book.known_lineage(Kin.of(desk.shelf.find(strategy)))
         locked = () if lineage is None else book.holdout(lineage)
     if as_json:
         print_json([to_plain(each) for each in locked])

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from roboinvest.core.market.values import Timeframe
 
 StrategyArgument = Annotated[
-    str, typer.Argument(help="A name of the library (backtest strategies), or a Python file.")
+    str,
+    typer.Argument(
+        help="A name of the library (backtest strategies), a Python file, box:FILE or "
+        "agent:ID[@REVISION]."
+    ),
 ]
 BarsOption = Annotated[
     Path | None,

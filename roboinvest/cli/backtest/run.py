@@ -92,8 +92,7 @@ def run(
     from tools.backtester.report.json_form import json_report
     from tools.backtester.report.summary import summary_lines
 
-    desk = BacktestDesk(settings_of(config, data_dir))
-    with desk.book() as book:
+    with BacktestDesk(settings_of(config, data_dir)) as desk, desk.book() as book:
         walked = None
         if walk_forward is not None:
             walked = walked_forward(desk, asked, book, folds=walk_forward, quiet=as_json)
@@ -150,15 +149,15 @@ def leak_check(
 def _leaks_of(asked: Asked, config: Path | None, data_dir: Path | None) -> LeakReport:
     import numpy as np
 
-    from roboinvest.app.backtests import BacktestDesk, source_of
+    from roboinvest.app.backtests import BacktestDesk
     from tools.backtester.engine import run_backtest
     from tools.backtester.judge import check_leaks
     from tools.backtester.leaks.effort import THOROUGH
 
-    desk = BacktestDesk(settings_of(config, data_dir))
-    result = run_backtest(desk.request(asked))
-    rng = np.random.default_rng(_SEED)
-    return check_leaks(result, rng=rng, source=source_of(asked), effort=THOROUGH)
+    with BacktestDesk(settings_of(config, data_dir)) as desk:
+        result = run_backtest(desk.request(asked))
+        rng, source = np.random.default_rng(_SEED), desk.shelf.source_of(asked.strategy)
+        return check_leaks(result, rng=rng, source=source, effort=THOROUGH)
 
 
 def _plain_leaks(found: LeakReport) -> dict[str, Any]:

@@ -131,20 +131,19 @@ def _swept(
     *,
     quiet: bool,
 ) -> SweepTable:
-    from roboinvest.app.backtests import BacktestDesk, file_of
+    from roboinvest.app.backtests import BacktestDesk
     from roboinvest.app.strategies import parameters
     from tools.backtester.run_book.notes import LIBRARY
     from tools.backtester.search.sweep import run_sweep
 
-    desk = BacktestDesk(settings_of(config, data_dir))
-    request, file = desk.request(asked), file_of(asked)
-    fixed = {name: request.values[name] for name in parameters(asked.params)}
-    space = _space(request, parameters(ways.over), fixed, trials=ways.trials, seed=ways.seed)
-    with (
-        desk.book() as book,
-        _pool(desk, request, asked.strategy, space, ways.jobs) as pool,
-        _progress(quiet=quiet) as progress,
-    ):
+    with contextlib.ExitStack() as stack:
+        desk = stack.enter_context(BacktestDesk(settings_of(config, data_dir)))
+        request, file = desk.request(asked), desk.shelf.place_of(asked.strategy)
+        fixed = {name: request.values[name] for name in parameters(asked.params)}
+        space = _space(request, parameters(ways.over), fixed, trials=ways.trials, seed=ways.seed)
+        book = stack.enter_context(desk.book())
+        pool = stack.enter_context(_pool(desk, request, asked.strategy, space, ways.jobs))
+        progress = stack.enter_context(_progress(quiet=quiet))
         return run_sweep(
             request,
             space,
@@ -154,7 +153,7 @@ def _swept(
             progress=progress,
             resume=not ways.again,
             objective=aim,
-            file=LIBRARY if file is None else str(file),
+            file=file or LIBRARY,
         )
 
 
@@ -194,7 +193,7 @@ def _pool(
         return
     with LocalProcesses(
         request,
-        EngineRecipe.of(request, strategy),
+        EngineRecipe.of(request, desk.shelf.boxed(strategy) or strategy),
         scratch=desk.folder / "backtests",
         clock=desk.clock,
         workers=jobs,

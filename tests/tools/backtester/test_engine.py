@@ -18,7 +18,7 @@ from roboinvest.core.protections import ProtectionRules
 from roboinvest.core.quant.calculators.averages import sma
 from roboinvest.core.quant.conditions import above
 from roboinvest.core.risk import RiskLimits
-from roboinvest.core.strategy import Plan, Scan, Timeframes
+from roboinvest.core.strategy import EquityShare, Execution, Plan, Scan, Timeframes
 from tests.tools.backtester.asked import (
     ALWAYS,
     DAYS,
@@ -29,10 +29,10 @@ from tests.tools.backtester.asked import (
     pair,
     request,
 )
-from tests.tools.backtester.report.builders import HALF, run, strategy, walked
+from tests.tools.backtester.report.builders import AT_ONCE, HALF, run, sessions, strategy, walked
 from tests.tools.backtester.report.cases import CASES, HOLD, both_sides, split_within, two_months
 from tests.tools.backtester.simulator.stages import money, only
-from tools.backtester.contract import BacktestResult, Stage, Terms
+from tools.backtester.contract import BacktestResult, Cause, Stage, Terms
 from tools.backtester.engine import (
     Executor,
     by_day,
@@ -318,3 +318,14 @@ def test_an_account_that_loses_more_than_it_has_is_told_and_not_refused() -> Non
     assert figures.max_drawdown > 1.0
     assert (figures.sharpe, figures.sortino, figures.annual_return) == (None, None, None)
     assert figures.periods == len(result.days)
+
+
+@pytest.mark.parametrize("executor", ["simulator", "kernel"])
+def test_nobody_who_leaves_before_the_close_holds_long_bars_over_night(executor: Executor) -> None:
+    bars = walked(sessions())
+    how = Execution(size=EquityShare(0.5), flat_before_close_min=1.0)
+    result = run_backtest(run(bars, strategy(AT_ONCE, how)).request, executor=executor)
+    assert len(result.round_trips) > 20
+    days = [(int(bars.day[t.entry_row]), int(bars.day[t.exit_row])) for t in result.round_trips]
+    assert [pair for pair in days if pair[0] != pair[1]] == []
+    assert {t.cause for t in result.round_trips} == {Cause.CLOSE}

@@ -152,3 +152,18 @@ def test_an_early_answer_commits_without_having_seen_the_row(worker: Worker) -> 
 def test_a_driver_of_ours_makes_the_function(worker: Worker) -> None:
     walk = Walk(code="ignored", fields=("close",), driver="operator:nonsense")
     assert worker.walk(walk, np.ones((1, 1))).fault is Fault.CODE
+
+
+def test_a_walk_may_begin_with_a_history_that_is_not_asked_about(worker: Worker) -> None:
+    code = (
+        "n = [len(HISTORY), HISTORY[:, 1].sum()]\ndef step(row):\n    return n[0], n[1] + row[0]\n"
+    )
+    past, new = rows(30_000), rows(3, seed=2)
+    walk = Walk(code=code, fields=("open", "close"), outputs=2, history=past)
+    outcome = worker.walk(walk, new)
+    assert outcome.signals is not None
+    assert outcome.signals[:, 0].tolist() == [30_000.0] * 3
+    assert np.array_equal(outcome.signals[:, 1], past[:, 1].sum() + new[:, 0])
+    narrow = Walk(code=code, fields=("open", "close"), history=past[:, :1])
+    with pytest.raises(BadInput, match="give rows of its fields"):
+        worker.walk(narrow, new)

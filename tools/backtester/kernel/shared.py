@@ -20,7 +20,7 @@ from roboinvest.core.market.values import Timeframe
 from roboinvest.core.quant.calculators.arguments import Column
 from roboinvest.core.quant.conditions import Condition, Crossing
 from roboinvest.core.signal_levels import Levels, Signs
-from roboinvest.core.signals import Signals, columns_of, signals_of
+from roboinvest.core.signals import Signals, columns_of, in_time, signals_of
 from roboinvest.core.strategy import Calculator, Execution, Plan, Scan, asked_names
 from tools.backtester.contract import Part
 from tools.backtester.kernel.averages import Averages
@@ -61,6 +61,7 @@ class SharedSignals:
         Raises:
             BadInput: as of `signals_of`.
         """
+        plan = in_time(plan, self._timeframe)
         how, daily = plan.execution, self._timeframe is Timeframe.DAY
         strange = daily and how.flat_before_close_min is not None
         if strange or not isinstance(plan.scan, Scan) or not len(self.bars):

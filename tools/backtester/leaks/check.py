@@ -6,6 +6,7 @@ that plays a request; what it needs of chance is a generator, so that a check ca
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,7 +21,7 @@ from tools.backtester.leaks.detectors.fills import fills_in_bars
 from tools.backtester.leaks.detectors.history import adjusted_prices, warm_up
 from tools.backtester.leaks.detectors.luck import blind, lag
 from tools.backtester.leaks.detectors.reach import memory, reach_of, tables
-from tools.backtester.leaks.detectors.source import faults_in, faults_of
+from tools.backtester.leaks.detectors.source import faults_in, faults_of, tables_in
 from tools.backtester.leaks.effort import QUICK, Effort
 from tools.backtester.leaks.findings import (
     Detector,
@@ -101,7 +102,8 @@ def _looked_at(trial: Trial, known: Beside) -> tuple[Finding, Finding]:
     """Return what its data and its source speak of."""
     reach = reach_of(("the strategy", trial.strategy), ("its plan", trial.plan()))
     declared = tuple(array for feed in known.feeds for array in (feed.known_at, feed.values))
-    data = tables(reach, declared)
+    texts = [text for text in reach.texts if text]
+    data = [*tables(reach, declared), *itertools.chain.from_iterable(map(tables_in, texts))]
     carried = (
         suspected(
             Detector.CARRIED,
@@ -111,7 +113,8 @@ def _looked_at(trial: Trial, known: Beside) -> tuple[Finding, Finding]:
         if data
         else clean(Detector.CARRIED, "it brings no data along")
     )
-    return carried, _read(reach_faults=faults_of(reach), source=known.source)
+    source = texts[0] if texts and known.source is None else known.source
+    return carried, _read(reach_faults=faults_of(reach), source=source)
 
 
 def _read(reach_faults: list[str], source: str | None) -> Finding:

@@ -28,7 +28,7 @@ LIBRARY: Final = "library"  # in place of a file
 def note_of(
     result: BacktestResult,
     *,
-    file: Path | None = None,
+    file: Path | str | None = None,
     data: str | None = None,
     parent: int | None = None,
     sweep: str = "",

@@ -22,6 +22,7 @@ from roboinvest.core.market.bars import Ints
 from roboinvest.core.market.grid import UNITS_PER_USD
 from roboinvest.core.market.rows import Flags
 from roboinvest.core.market.values import Timeframe
+from roboinvest.core.signals import in_time
 from roboinvest.core.statistics.permutation import (
     AgainstChance,
     against_chance,
@@ -141,14 +142,15 @@ def _entered(stage: Stage, trips: Sequence[RoundTrip]) -> Mapping[str, _Entered]
         rows = np.array(
             sorted({trip.signal_row for trip in trips if trip.symbol == symbol}), dtype=np.int64
         )
-        allowed = _allowed(stage.plan, part)
+        allowed = _allowed(stage, part)
         allowed[rows] = True
         found[symbol] = _Entered(rows, allowed)
     return found
 
 
-def _allowed(plan: Plan, part: Part) -> Flags:
+def _allowed(stage: Stage, part: Part) -> Flags:
     """Return the rows at whose close the execution lets anybody enter; never the last one."""
+    plan = in_time(stage.plan, stage.timeframe)
     how, bars = plan.execution, part.bars
     shut = max(how.no_entry_before_close_min, how.flat_before_close_min or 0.0)
     allowed: Flags = ~(part.signals.leave | part.signals.late)

@@ -11,7 +11,9 @@ A candidate's code defines one function:
                         row, a number or a sequence of them. The next row is not in the process
                         before the answer is out.
 
-PARAMS (name -> number) and FIELDS (names of columns or of a row's values) are there before it runs.
+PARAMS (name -> number) and FIELDS (names of columns or of a row's values) are there before it runs,
+and for `step` HISTORY, (rows, fields): the rows before the first that is asked about. A driver of
+ours, `driver(code, params, fields, history)`, makes the function in another way.
 """
 
 from __future__ import annotations
@@ -37,15 +39,18 @@ class _WrongShape(ValueError):
 def play(down: int, up: int) -> None:
     """Read a job, run it, and write what it came to."""
     said = json.loads(_read(down, wire.length_of(_read(down, wire.LENGTH_SIZE))))
-    columns = np.frombuffer(_read(down, 8 * said["rows"] * said["columns"]), dtype="<f8").copy()
+    numbers = np.frombuffer(_read(down, 8 * said["rows"] * said["columns"]), dtype="<f8").copy()
     for chance in ("random", "numpy.random"):  # the candidate's, not ours: we draw nothing
         sys.modules[chance].seed(said["seed"] % (1 << 32))
     try:
-        function = _function_of(said)
-        if said["name"] == "step":
+        walks = said["name"] == "step"
+        history = (numbers if walks else numbers[:0]).reshape(-1, max(len(said["fields"]), 1))
+        function = _function_of(said, history)
+        if walks:
+            del numbers, history  # the function keeps what it needs
             _walk(function, said["outputs"], struct.Struct(f"<{len(said['fields'])}d"), down, up)
         else:
-            table = columns.reshape(said["columns"], said["rows"])
+            table = numbers.reshape(said["columns"], said["rows"])
             raw = _transformed(function, dict(zip(said["fields"], table, strict=True)), said)
             _write(up, wire.framed(wire.SIGNALS, raw))
     except BaseException as error:  # noqa: BLE001 a candidate may raise anything; this process ends
@@ -53,17 +58,18 @@ def play(down: int, up: int) -> None:
         _write(up, wire.framed(wire.ERROR, text))
 
 
-def _function_of(said: Mapping[str, Any]) -> Callable[..., Any]:
+def _function_of(said: Mapping[str, Any], history: object) -> Callable[..., Any]:
     params, fields = dict(said["params"]), tuple(said["fields"])
     if said["driver"]:
         module, _, name = said["driver"].partition(":")
         function: Callable[..., Any] = getattr(sys.modules[module], name)(
-            said["code"], params, fields
+            said["code"], params, fields, history
         )
         return function
-    namespace = {"__name__": "candidate", "PARAMS": params, "FIELDS": fields}
+    namespace: dict[str, Any] = {"__name__": "candidate", "HISTORY": history}
+    namespace |= {"PARAMS": params, "FIELDS": fields}
     exec(compile(said["code"], _FILE, "exec", dont_inherit=True), namespace)  # noqa: S102 our trade
-    found = namespace.get(said["name"])
+    found: Callable[..., Any] | None = namespace.get(said["name"])
     if not callable(found):
         raise _WrongShape(f"the code defines no function {said['name']}")
     return found
@@ -90,7 +96,7 @@ def _walk(
         answer = function(unpack(raw))
         if type(answer) is float:  # the usual answer, asked for first: this is the inner loop
             write(up, pack(mark, answer))
-        elif isinstance(answer, tuple | list):
+        elif type(answer) is tuple or isinstance(answer, tuple | list):
             write(up, pack(mark, *answer))
         else:
             write(up, pack(mark, answer))

@@ -10,7 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, cast
 
-from roboinvest.core.strategy import Held, Moment, Plan, ScanCall, Strategy, Values
+from roboinvest.core.strategy import (
+    Held,
+    Moment,
+    Plan,
+    ScanCall,
+    Strategy,
+    Values,
+    asks_elsewhere,
+)
 from tools.backtester.leaks.findings import (
     Detector,
     Finding,
@@ -123,6 +131,8 @@ def _watching(build: Callable[[Values], Plan], seen: set[str]) -> Callable[[Valu
     def watched(values: Values) -> Plan:
         plan = build(values)
         how = plan.execution
+        if asks_elsewhere(plan):  # its moments are made in another process, of columns alone
+            return plan
         if callable(plan.scan):
             plan = replace(plan, scan=_watched_scan(plan.scan, seen))
         if asks_on_exit(plan):

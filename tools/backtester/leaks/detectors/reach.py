@@ -3,7 +3,7 @@
 The walk begins at `build` and at a plan built from it, and follows closures, defaults, attributes
 and the global names that code mentions. Code of this house's core and of libraries is believed;
 what it was given (a closure, an argument) is followed all the same, because a stranger's function
-may have been handed in.
+may have been handed in. Of a strategy in the box there is only its text out here.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import numpy as np
 
 _TRUSTED: Final = frozenset({"roboinvest", "numpy", "talib", "numba", *sys.stdlib_module_names})
 _LIBRARY: Final = "tools.strategies.library"
+_BOXED: Final = "tools.boxed_strategies."
 _NAMESPACE: Final = "__builtins__"  # a mapping that holds it is the names of a file
-_MOST_VALUES: Final = 48  # that code may carry before it counts as a table
-_MOST_TEXT: Final = 600  # characters
+MOST_VALUES: Final = 48  # that code may carry before it counts as a table
+MOST_TEXT: Final = 600  # characters
 _DEEPEST: Final = 8
 _PRINTED: Final = 3
 _SEQUENCES: Final = (list, tuple, set, frozenset)
@@ -37,6 +38,7 @@ class Reach:
     functions: dict[types.CodeType, types.FunctionType] = field(default_factory=dict)
     holders: list[tuple[str, object]] = field(default_factory=list)  # what can hold values
     modules: dict[str, str] = field(default_factory=dict)  # module reached -> by whom
+    texts: dict[str, None] = field(default_factory=dict)  # what runs in the box, in order
     _seen: set[int] = field(default_factory=set)
     _alive: list[object] = field(default_factory=list)  # so that no id is used twice
 
@@ -50,7 +52,9 @@ class Reach:
             return
         self._seen.add(id(thing))
         self._alive.append(thing)
-        if isinstance(thing, types.ModuleType):
+        if type(thing).__module__.startswith(_BOXED):
+            self.texts[str(getattr(thing, "boxed_source", ""))] = None
+        elif isinstance(thing, types.ModuleType):
             self.modules.setdefault(thing.__name__, name)
         elif isinstance(thing, types.FunctionType):
             self._follow_function(thing, depth)
@@ -97,18 +101,18 @@ def tables(reach: Reach, known: tuple[np.ndarray, ...] = ()) -> list[str]:
     found: list[str] = []
     for name, holder in reach.holders:
         size, unit = _size(holder)
-        if size > (_MOST_TEXT if unit == "characters" else _MOST_VALUES) and not _declared(
+        if size > (MOST_TEXT if unit == "characters" else MOST_VALUES) and not _declared(
             holder, known
         ):
             found.append(f"{name} holds {size} {unit}")
     for code in reach.functions:
         constants = [each for each in _constants(code) if isinstance(each, (int, float))]
-        if len(constants) > _MOST_VALUES:
+        if len(constants) > MOST_VALUES:
             found.append(f"the code of {code.co_name} holds {len(constants)} numbers")
         long = [
             each
             for each in _constants(code)
-            if isinstance(each, (str, bytes)) and len(each) > _MOST_TEXT
+            if isinstance(each, (str, bytes)) and len(each) > MOST_TEXT
         ]
         documented = {each.__doc__ for each in reach.functions.values()}
         if any(each not in documented for each in long):

@@ -14,7 +14,7 @@ import types
 from collections.abc import Iterator
 from typing import Final
 
-from tools.backtester.leaks.detectors.reach import Reach
+from tools.backtester.leaks.detectors.reach import MOST_TEXT, MOST_VALUES, Reach
 
 OUTSIDE: Final = frozenset(
     {"os", "sys", "io", "time", "secrets", "uuid", "pathlib", "socket", "ssl", "http", "urllib"}
@@ -63,6 +63,31 @@ def faults_in(source: str) -> list[str]:
         if name.partition(".")[0] in OUTSIDE
     ]
     return imports + sorted(set(_faults(tree, _module_names(tree))), key=_line)
+
+
+def tables_in(source: str) -> list[str]:
+    """Return what a text that runs in the box carries that looks like data, each with its line."""
+    found = []
+    for statement in ast.parse(source).body:
+        inside = list(ast.walk(statement))
+        said = {id(each.value) for each in inside if isinstance(each, ast.Expr)}
+        literals = [
+            each for each in inside if isinstance(each, ast.Constant) and id(each) not in said
+        ]
+        numbers = [each for each in literals if isinstance(each.value, int | float)]
+        if len(numbers) > MOST_VALUES and "PARAMS" not in _targets(statement):
+            found.append(f"line {statement.lineno} holds {len(numbers)} numbers")
+        found += [
+            f"line {each.lineno} holds a text of {len(each.value)} signs"
+            for each in literals
+            if isinstance(each.value, str | bytes) and len(each.value) > MOST_TEXT
+        ]
+    return found
+
+
+def _targets(statement: ast.stmt) -> set[str]:
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return {each.id for each in targets if isinstance(each, ast.Name)}
 
 
 def faults_of(reach: Reach) -> list[str]:
