@@ -6,18 +6,18 @@ further approval, and only here can the governor be overridden. The gates cannot
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roboinvest.cli import agent_gates
+from roboinvest.cli.agents_books import actor, found_in, known, needed, opened
 from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOption
 from roboinvest.cli.output import console, print_facts, print_json, print_table
-from roboinvest.cli.settings import folder_of, person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from roboinvest.core.revisions.lifecycle import Actor, AliasMove, Revision, State
@@ -33,6 +33,9 @@ RevisionArgument = Annotated[
     str | None, typer.Argument(help="First digits of its id. Default: the active one.")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="For the record.")]
+app.command()(agent_gates.draft)
+app.command()(agent_gates.gate)
+app.command()(agent_gates.install)
 
 
 @app.command()
@@ -40,7 +43,7 @@ def ls(
     config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
 ) -> None:
     """List the agents, and which revision of each is active."""
-    with _opened(config, data_dir) as house:
+    with opened(config, data_dir) as house:
         agents = [] if house is None else house.store.read_book(_rows)
     if as_json:
         print_json({"agents": agents})
@@ -63,8 +66,8 @@ def show(
 
     Ends with 1 when a file of it is not what was stored.
     """
-    with _needed(config, data_dir) as house:
-        found = house.store.read_book(lambda book: _found(book, agent, revision, shown=True))
+    with needed(config, data_dir) as house:
+        found = house.store.read_book(lambda book: found_in(book, agent, revision, shown=True))
         facts = _facts(house, found)
     if as_json:
         print_json(facts)
@@ -89,7 +92,7 @@ def history(
     """Show every revision of an agent, and every move of its alias."""
     from roboinvest.core.records import to_plain
 
-    with _needed(config, data_dir) as house:
+    with needed(config, data_dir) as house:
         revisions, moves = house.store.read_book(lambda book: _past(book, agent))
     if as_json:
         plain = [_plain(each) for each in revisions]
@@ -118,17 +121,18 @@ def activate(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an installed revision the active one."""
+    """Make an installed revision the active one; its suite is run once more before that."""
     from roboinvest.runtime.revisions.aliases import Activation
 
-    def move(house: Revisions, actor: Actor) -> AliasMove:
+    def move(house: Revisions, who: Actor) -> AliasMove:
         found, sequence = house.store.read_book(
-            lambda book: (_found(book, agent, revision), book.alias(agent).sequence)
+            lambda book: (found_in(book, agent, revision), book.alias(agent).sequence)
         )
+        agent_gates.run_again(house, found, who, config, data_dir)
         request = Activation(
             agent_id=agent, revision_id=found.revision_id, expected=sequence, force=force
         )
-        return house.desk.activate(request, actor)
+        return house.desk.activate(request, who)
 
     _moved(move, reason, config, data_dir, as_json=as_json)
 
@@ -146,14 +150,14 @@ def rollback(
 ) -> None:
     """Go back to the revision that was active before."""
 
-    def move(house: Revisions, actor: Actor) -> AliasMove:
+    def move(house: Revisions, who: Actor) -> AliasMove:
         def look(book: RevisionBook) -> tuple[str | None, int]:
-            alias = book.alias(_known(book, agent))
-            wanted = None if revision is None else _found(book, agent, revision).revision_id
+            alias = book.alias(known(book, agent))
+            wanted = None if revision is None else found_in(book, agent, revision).revision_id
             return wanted, alias.sequence
 
         wanted, sequence = house.store.read_book(look)
-        return house.desk.rollback(agent, sequence, actor, wanted=wanted)
+        return house.desk.rollback(agent, sequence, who, wanted=wanted)
 
     _moved(move, reason, config, data_dir, as_json=as_json)
 
@@ -169,7 +173,7 @@ def quarantine(
 ) -> None:
     """Take a revision out of use until a person releases it."""
     _put(
-        lambda house, found, actor: house.desk.quarantine(agent, found.revision_id, actor),
+        lambda house, found, who: house.desk.quarantine(agent, found.revision_id, who),
         (agent, revision, reason), config, data_dir, as_json=as_json,
     )  # fmt: skip
 
@@ -189,7 +193,7 @@ def release(
     from roboinvest.core.revisions.lifecycle import State
 
     _put(
-        lambda house, found, actor: house.desk.release(agent, found.revision_id, actor),
+        lambda house, found, who: house.desk.release(agent, found.revision_id, who),
         (agent, revision, reason), config, data_dir, as_json=as_json, default=State.QUARANTINED,
     )  # fmt: skip
 
@@ -205,7 +209,7 @@ def retire(
 ) -> None:
     """Put a revision away for good; its files and its history stay."""
     _put(
-        lambda house, found, actor: house.desk.retire(agent, found.revision_id, actor),
+        lambda house, found, who: house.desk.retire(agent, found.revision_id, who),
         (agent, revision, reason), config, data_dir, as_json=as_json,
     )  # fmt: skip
 
@@ -220,8 +224,8 @@ def _moved(
 ) -> None:
     from roboinvest.core.records import to_plain
 
-    with _needed(config, data_dir) as house:
-        move = change(house, _actor(reason))
+    with needed(config, data_dir) as house:
+        move = change(house, actor(reason))
     if as_json:
         print_json(to_plain(move))
     else:
@@ -238,9 +242,9 @@ def _put(
     default: State | None = None,
 ) -> None:
     agent, wanted, reason = what
-    with _needed(config, data_dir) as house:
-        found = house.store.read_book(lambda book: _found(book, agent, wanted, default=default))
-        after = change(house, found, _actor(reason))
+    with needed(config, data_dir) as house:
+        found = house.store.read_book(lambda book: found_in(book, agent, wanted, default=default))
+        after = change(house, found, actor(reason))
     if as_json:
         print_json({"agent_id": agent, "revision_id": after.revision_id, "before": found.state,
                     "state": after.state})  # fmt: skip
@@ -248,74 +252,8 @@ def _put(
         console().print(f"{agent} {after.short}: {found.state} -> {after.state}", markup=False)
 
 
-@contextlib.contextmanager
-def _opened(config: Path | None, data_dir: Path | None) -> Iterator[Revisions | None]:
-    """Open the revisions; None where this folder has no governance file yet, and none is made."""
-    from roboinvest.runtime.clock import SystemClock
-    from roboinvest.runtime.governance.file import FILE_NAME
-    from roboinvest.runtime.revisions.opening import open_revisions
-
-    root = folder_of(config, data_dir).root
-    if not (root / FILE_NAME).exists():
-        yield None
-        return
-    with open_revisions(root, SystemClock()) as house:
-        yield house
-
-
-@contextlib.contextmanager
-def _needed(config: Path | None, data_dir: Path | None) -> Iterator[Revisions]:
-    from roboinvest.core.errors import BadInput
-
-    with _opened(config, data_dir) as house:
-        if house is None:
-            raise BadInput("no agent has a revision here yet; `roboinvest agents ls` lists them")
-        yield house
-
-
-def _actor(reason: str) -> Actor:
-    from roboinvest.core.revisions.lifecycle import Actor
-
-    return Actor(name=person(), reason=reason, is_person=True)
-
-
-def _known(book: RevisionBook, agent: str) -> str:
-    from roboinvest.core.errors import BadInput
-
-    known = sorted({revision.agent_id for revision in book.revisions()})
-    if agent not in known:
-        raise BadInput(f"there is no agent {agent!r}; there are {', '.join(known) or 'none'}")
-    return agent
-
-
-def _found(
-    book: RevisionBook,
-    agent: str,
-    wanted: str | None,
-    *,
-    default: State | None = None,
-    shown: bool = False,
-) -> Revision:
-    """Return the one revision that first digits mean, or the one that stands there by default."""
-    from roboinvest.core.errors import BadInput
-    from roboinvest.core.revisions.lifecycle import SHORT, State
-
-    own = book.revisions(_known(book, agent))
-    if wanted is not None:
-        found = [each for each in own if wanted and each.revision_id.startswith(wanted.lower())]
-        what = repr(wanted)
-    else:
-        found = [each for each in own if each.state is (default or State.ACTIVE)]
-        found = found or (list(own[-1:]) if shown else [])  # to look is free: the newest one
-        what = f"{default or State.ACTIVE}"
-    if len(found) != 1:
-        known = ", ".join(each.revision_id[:SHORT] for each in own[-10:])
-        raise BadInput(f"{what} means {len(found)} revisions of {agent}; there are {known}")
-    return found[0]
-
-
 def _past(book: RevisionBook, agent: str) -> tuple[tuple[Revision, ...], tuple[AliasMove, ...]]:
-    return book.revisions(_known(book, agent)), book.moves(agent)
+    return book.revisions(known(book, agent)), book.moves(agent)
 
 
 def _rows(book: RevisionBook) -> list[dict[str, Any]]:
