@@ -72,8 +72,9 @@ class AlertRaised(Event):
 
     key: str
     severity: Severity
-    kind: str  # "data", "system", "agent", "broker", "risk", "budget", "security"
+    kind: str  # "data", "system", "agent", "performance", "broker", "risk", "budget", "security"
     message: str
+    caused_by: str | None = None  # key of the alert that this one follows from, where it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,23 @@ class ClearLocks(Message):
     by: Name
 
 
+class AckAlert(Message):
+    """Say that somebody looks after an open alert."""
+
+    ask: Literal["ack_alert"] = "ack_alert"
+    name: Name
+    by: Name
+
+
+class SnoozeAlert(Message):
+    """Ask for silence about an open alert."""
+
+    ask: Literal["snooze_alert"] = "snooze_alert"
+    name: Name
+    span_s: Annotated[float, Field(gt=0, le=30 * 86_400)]
+    by: Name
+
+
 class Stop(Message):
     """Ask for an orderly stop."""
 
@@ -101,7 +118,17 @@ class Stop(Message):
     by: Name
 
 
-Request = Ping | GetStatus | SetHalt | Resume | RestartService | ClearLocks | Stop
+Request = (
+    Ping
+    | GetStatus
+    | SetHalt
+    | Resume
+    | RestartService
+    | ClearLocks
+    | AckAlert
+    | SnoozeAlert
+    | Stop
+)
 
 
 class Pong(Message):

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from roboinvest.core.errors import BadInput, RoboInvestError, TryLater
 from roboinvest.runtime.control.port import (
     MAX_REQUEST_BYTES,
+    AckAlert,
     ClearLocks,
     Done,
     GetStatus,
@@ -27,6 +28,7 @@ from roboinvest.runtime.control.port import (
     RestartService,
     Resume,
     SetHalt,
+    SnoozeAlert,
     StatusReply,
     Stop,
     failure_of,
@@ -56,6 +58,12 @@ class ControlHandlers(Protocol):
 
     async def clear_locks(self, request: ClearLocks) -> Done:
         """Lift locks on entries."""
+
+    async def ack_alert(self, request: AckAlert) -> Done:
+        """Note who looks after an alert."""
+
+    async def snooze_alert(self, request: SnoozeAlert) -> Done:
+        """Be silent about an alert for a while."""
 
     async def stop(self, request: Stop) -> Done:
         """Begin an orderly stop."""
@@ -156,6 +164,10 @@ class ControlServer:
                 return await self._handlers.restart_service(request)
             case ClearLocks():
                 return await self._handlers.clear_locks(request)
+            case AckAlert():
+                return await self._handlers.ack_alert(request)
+            case SnoozeAlert():
+                return await self._handlers.snooze_alert(request)
             case Stop():
                 return await self._handlers.stop(request)
 

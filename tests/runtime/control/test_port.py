@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from roboinvest.core.errors import BadInput, BadReply, NeedsApproval, Refused, TryLater
 from roboinvest.runtime.control.port import (
     MAX_REQUEST_BYTES,
+    AckAlert,
     ClearLocks,
     ControlClient,
     Done,
@@ -28,6 +29,7 @@ from roboinvest.runtime.control.port import (
     RestartService,
     Resume,
     SetHalt,
+    SnoozeAlert,
     StatusReply,
     Stop,
     parse_request,
@@ -62,6 +64,14 @@ class Butler:
     async def clear_locks(self, request: ClearLocks) -> Done:
         self.asked.append(request)
         return Done(text=f"cleared {request.name} for {request.by}")
+
+    async def ack_alert(self, request: AckAlert) -> Done:
+        self.asked.append(request)
+        return Done(text=f"{request.by} looks after {request.name}")
+
+    async def snooze_alert(self, request: SnoozeAlert) -> Done:
+        self.asked.append(request)
+        return Done(text=f"{request.name} is silent for {request.span_s:g} s")
 
     async def stop(self, request: Stop) -> Done:
         await self.gate.wait()

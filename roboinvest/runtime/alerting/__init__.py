@@ -1,0 +1,1 @@
+"""What may need a person: each cause once, until it has recovered."""

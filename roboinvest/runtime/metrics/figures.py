@@ -1,0 +1,18 @@
+"""What a scrape is answered from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roboinvest.runtime.reports.models import Alerts, Budget, Performance, SystemStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The reports that are true now, and what they do not say."""
+
+    status: SystemStatus
+    alerts: Alerts
+    budget: Budget
+    performance: Performance
+    ticks: int  # committed since the daemon started

@@ -1,0 +1,1 @@
+"""How people, and watchers elsewhere, hear of what happens."""
