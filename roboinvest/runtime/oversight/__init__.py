@@ -1,0 +1,1 @@
+"""What the Overseer keeps between runs: attempts to heal, and when its loops are due next."""

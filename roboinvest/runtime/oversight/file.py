@@ -1,0 +1,174 @@
+"""The Overseer's file: blocking, for threads; one writer, and reads that wait for nobody.
+
+Everything in it is the Overseer's own memory. Where it is damaged, locked or full the Overseer
+says so and rests; trading neither reads it nor waits for it. Deliberately absent: a way to change
+or remove a table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from roboinvest.core.errors import BadInput, BadSettings, Refused, TryLater
+from roboinvest.runtime.lanes.file import connect, in_words, open_reader, open_writer
+from roboinvest.runtime.oversight.schema import KIND
+
+FILE_NAME: Final = "overseer.db"
+WAIT_S: Final = 5.0  # that a write waits for those of others
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+ResultT = TypeVar("ResultT")
+
+
+class OverseerFile:
+    """Reads and writes of one file; any thread may use it, and no task of a loop."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        writer: sqlite3.Connection,
+        reader: sqlite3.Connection,
+        patience_s: float = WAIT_S,
+    ) -> None:
+        """Take two connections to one file; `open` makes them."""
+        self.path = path
+        self._writer, self._reader = writer, reader
+        self._patience_s = patience_s
+        self._writes, self._reads = threading.Lock(), threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, schemas: Sequence[str] = (), patience_s: float = WAIT_S) -> Self:
+        """Open the file, made where it is absent, with the tables of whoever asks.
+
+        Args:
+            path: of the database; its folder is made where it is absent.
+            schemas: further statements, each a CREATE ... IF NOT EXISTS.
+            patience_s: how long a write waits for those of others.
+
+        Raises:
+            BadSettings: it is damaged, of another or a newer program, or cannot be written.
+            BadInput: a schema does something else than create.
+            TryLater: another process holds it, or the disk is full.
+        """
+        statements = [each for text in schemas for each in _creating(text)]
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadSettings(
+                f"{path.parent} cannot be made ({error.strerror}); give --data-dir a folder that "
+                "this user owns"
+            ) from error
+        with contextlib.ExitStack() as opened:
+            writer = opened.enter_context(contextlib.closing(open_writer(path, KIND, connect)))
+            reader = opened.enter_context(contextlib.closing(open_reader(path, KIND)))
+            for connection in (writer, reader):
+                connection.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
+            file = cls(path, writer=writer, reader=reader, patience_s=patience_s)
+            if statements:
+                file.write(lambda db: [db.execute(statement) for statement in statements])
+            opened.pop_all()
+            return file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._writes, self._reads:
+            self._reader.close()
+            self._writer.close()
+
+    def write(self, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        """Return what `work` returns once all that it wrote is on the disk; an error undoes it all.
+
+        Raises:
+            Refused: a rule of the tables said no.
+            BadSettings: the file is damaged.
+            TryLater: the file is busy or the disk is full; nothing was written.
+        """
+        if not self._writes.acquire(timeout=self._patience_s):
+            raise TryLater(
+                f"{self.path} was written to for {self._patience_s:g} s by others; try again"
+            )
+        try:
+            with self._told_in_words("written to"):
+                return self._written(work)
+        finally:
+            self._writes.release()
+
+    def read(self, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        """Return what `work` reads; it sees one moment, and cannot write.
+
+        Raises:
+            BadSettings: the file is damaged.
+            TryLater: the file cannot be read now.
+        """
+        with self._reads, self._told_in_words("read"):
+            self._reader.execute("BEGIN")
+            try:
+                return work(self._reader)
+            finally:
+                self._reader.execute("ROLLBACK")
+
+    def _written(self, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(self._writer)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        return result
+
+    @contextlib.contextmanager
+    def _told_in_words(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise Refused(f"{self.path} was not {what}: {in_words(error)}") from error
+        except sqlite3.Error as error:
+            if str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED):
+                raise BadSettings(
+                    f"{self.path} is damaged ({in_words(error)}): move it and its -wal away, and "
+                    f"{KIND.when_damaged}"
+                ) from error
+            raise TryLater(
+                f"{self.path} cannot be {what} now ({in_words(error)}); nothing was changed: look "
+                "at the disk, and try again"
+            ) from error
+
+
+def _creating(text: str) -> list[str]:
+    """Return the statements of a schema, which may only create what is not there.
+
+    Raises:
+        BadInput: one of them does something else.
+    """
+    found, begun = [], ""
+    for part in text.strip().rstrip(";").split(";"):
+        begun += f"{part};"
+        if sqlite3.complete_statement(begun):
+            found.append(begun.strip())
+            begun = ""
+    if begun:
+        found.append(begun.strip())
+    for statement in found:
+        words = " ".join(statement.split()).upper()
+        if not (words.startswith("CREATE ") and " IF NOT EXISTS " in words):
+            raise BadInput(f"a schema only creates what is not there, and this does not: {words}")
+    return found
