@@ -12,7 +12,20 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import baselines, disk, journal, models, orders, process, ticks, virtual
+from benchmarks import (
+    baselines,
+    boxes,
+    code_checks,
+    disk,
+    health,
+    journal,
+    lookouts,
+    models,
+    orders,
+    process,
+    ticks,
+    virtual,
+)
 from benchmarks.backtests import rows as backtests
 from benchmarks.table import Row, load, machine, show, write_json
 
@@ -27,7 +40,11 @@ FAMILIES: Final[Mapping[str, Family]] = {
     journal.FAMILY: journal.rows,
     orders.FAMILY: orders.rows,
     models.FAMILY: models.rows,
+    health.FAMILY: health.rows,
     backtests.FAMILY: backtests.rows,
+    boxes.FAMILY: boxes.rows,
+    code_checks.FAMILY: code_checks.rows,
+    lookouts.FAMILY: lookouts.rows,
 }
 KEPT_OVER_BOOTS: Final = Path("/var/tmp")  # noqa: S108 on a disk, where /tmp is often memory
 

@@ -22,9 +22,13 @@ from roboinvest.runtime.configuration.secrets import Secrets
 from roboinvest.runtime.configuration.sections import BrokerKind
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.runtime.folder import DataFolder
+from roboinvest.runtime.governance.anchors import anchors_beside
+from roboinvest.runtime.governance.file import FILE_NAME
+from roboinvest.runtime.governance.verify import verify
 from roboinvest.runtime.halt import HaltFile
 from roboinvest.runtime.llm.chains import PRICES_FILE, ROLES, places_of, read_prices
 from roboinvest.runtime.prompts.files import default_folder
+from tools.sandbox.tier import Tier
 from tools.sandbox.tiers import detect
 
 MIN_FREE_MB: Final = 500
@@ -82,6 +86,7 @@ class Doctor:
             self._model,
             self._broker,
             self._sandbox,
+            self._audit,
         )
         return [check() for check in checks]
 
@@ -89,10 +94,31 @@ class Doctor:
         """Try the box that generated code would run in."""
         found = detect()
         fact = f"tier {found.tier}: {found.reason}"
+        lacks_bubblewrap = found.tier is not Tier.A and shutil.which("bwrap") is None
+        mend = "install the package bubblewrap for tier A" if lacks_bubblewrap else ""
         if found.tier.runs_jobs:
-            return Finding(name="sandbox", grade=Grade.OK, fact=fact)
-        mend = "trading goes on; generated code stays off on this machine"
+            return Finding(name="sandbox", grade=Grade.OK, fact=fact, mend=mend)
+        off = "trading goes on; generated code stays off on this machine"
+        mend = f"{off}; {mend}" if mend else off
         return Finding(name="sandbox", grade=Grade.WARN, fact=fact, mend=mend)
+
+    def _audit(self) -> Finding:
+        """Verify the audit log; whether anything is promoted hangs on it, and trading does not."""
+        path = self._folder.root / FILE_NAME
+        if not path.exists() and not anchors_beside(path).exists():
+            fact = "nothing was proposed or changed here yet"
+            return Finding(name="audit", grade=Grade.OK, fact=fact)
+        try:
+            found = verify(path)
+        except (RoboInvestError, OSError) as error:
+            fact = f"it cannot be verified: {error}"
+        else:
+            if found.is_whole:
+                fact = f"{found.rows} rows are what was written, by {found.anchors} anchors"
+                return Finding(name="audit", grade=Grade.OK, fact=fact)
+            fact = f"it is not what was written: {found.breaks[0].text}"
+        mend = "nothing is promoted or approved until then; see: roboinvest audit verify"
+        return Finding(name="audit", grade=Grade.FAIL, fact=fact, mend=mend)
 
     def _python(self) -> Finding:
         version = ".".join(str(part) for part in sys.version_info[:3])

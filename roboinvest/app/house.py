@@ -12,24 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
+from roboinvest.app.governance import Governance
 from roboinvest.app.hindsight import cutoffs_of
 from roboinvest.app.language_models import OpenedModels
+from roboinvest.app.lookouts import Lookouts
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.app.trading_floor import START_WITHIN_S, TradingFloor
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
 from roboinvest.core.errors import NotRecorded, TryLater
-from roboinvest.core.events import (
-    AlertRaised,
-    AlertResolved,
-    TickCompleted,
-    TradingState,
-    TradingStateChanged,
-)
+from roboinvest.core.events import TickCompleted, TradingState, TradingStateChanged
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.ports import Clock
-from roboinvest.runtime.alerts import DOCUMENT as ALERTS
-from roboinvest.runtime.alerts import AlertBoard
+from roboinvest.runtime.alerting.board import AlertBoard
+from roboinvest.runtime.alerting.desk import AlertDesk
 from roboinvest.runtime.bus import EventBus
 from roboinvest.runtime.configuration.policies import restart_limits
 from roboinvest.runtime.configuration.secrets import Secrets
@@ -42,7 +38,6 @@ from roboinvest.runtime.llm.outcomes import OutcomeLinker
 from roboinvest.runtime.llm.rules import RulesModel
 from roboinvest.runtime.llm.today import TodaysSpend
 from roboinvest.runtime.llm.watch import ALERT_PREFIX, ModelWatch
-from roboinvest.runtime.notifications import LogNotifier
 from roboinvest.runtime.recall.opening import open_recall
 from roboinvest.runtime.recall.recall import Recall, RecallState
 from roboinvest.runtime.reports.writer import ReportWriter
@@ -126,6 +121,15 @@ class House:
             models=self._models,
             installed=installed,
         )
+        self._lookouts = Lookouts(
+            settings,
+            secrets or Secrets(),
+            bus=self._bus,
+            gate=self._gate,
+            clock=clock,
+            in_flight=in_flight,
+        )
+        self.governance = Governance(settings, folder, clock=clock, in_flight=in_flight)
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reports")
         self._recall_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recall")
         self._recall: Recall | None = None
@@ -157,9 +161,8 @@ class House:
         )
         try:
             await self.floor.open()
-            board = AlertBoard(store.put_document)
-            board.restore(await store.document(ALERTS))
-            self._listen(store, board)
+            board = await self._lookouts.open(store)
+            self._listen(store)
             reports = self._reports(store, board)
             await reports.load()
             self._supervisor = self._tree_of(store, reports, board, forced)
@@ -177,6 +180,7 @@ class House:
         finally:
             await self.floor.close()
             await store.close()
+            self.governance.close()
             for pool in (self._files, self._recall_pool):
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -205,10 +209,7 @@ class House:
             raise TryLater("the house is being built; ask again in a moment")
         return self._supervisor
 
-    def _listen(self, store: Store, board: AlertBoard) -> None:
-        about: tuple[type[AlertRaised | AlertResolved], ...] = (AlertRaised, AlertResolved)
-        self._bus.subscribe("alert_board", about, board.receive)
-        self._bus.subscribe("log_notifier", about, LogNotifier().notify)
+    def _listen(self, store: Store) -> None:
         if self._models.ledger is not None and self._models.prompts is not None:
             linker = OutcomeLinker(
                 store, self._models.ledger, self._models.prompts, task=STRATEGY_TASK.name
@@ -237,14 +238,16 @@ class House:
             limits=self.floor.limits,
             cutoffs=cutoffs_of(self._settings, self._market),
             spend=TodaysSpend(ledger, self._clock) if (ledger := self._models.ledger) else None,
+            governance=self.governance.line,
         )
 
     def _tree_of(
         self, store: Store, reports: HouseReports, board: AlertBoard, forced: ForcedExit
     ) -> Supervisor:
-        """Return the services in order of start: the bus first, the sign of life last."""
+        """Return the services in order of start: the bus first, what nothing waits for last."""
         helpers = (
-            *self._guards(store, reports),
+            *self._guards(store, reports, board),
+            *self._lookouts.children(board, reports, lambda: self._tree().essentials_run()),
             *self._keepers(store, reports),
             *self._minds(board),
         )
@@ -262,6 +265,7 @@ class House:
                 Group(children=self.floor.opened().children),
                 Group(children=(trading,)),
                 Group(children=(Child(service=self._liveness()),)),
+                Group(children=self.governance.children(self._bus.publish, board)),
             ],
             clock=self._clock,
             rng=self._chance,
@@ -281,7 +285,7 @@ class House:
             self._gate.hear("stop", TradingState.RECONCILING, "the daemon is stopping")
         forced.arm()
 
-    def _guards(self, store: Store, reports: HouseReports) -> tuple[Child, ...]:
+    def _guards(self, store: Store, reports: HouseReports, board: AlertBoard) -> tuple[Child, ...]:
         """Return what a person holds the house by: its pulse, its kill switch, its control port."""
         locks = LockDesk(
             store,
@@ -296,6 +300,7 @@ class House:
             stop=lambda reason: self._tree().request_stop(reason),
             clock=self._clock,
             locks=locks,
+            alerts=AlertDesk(board, self._clock),
             before_resume=self.floor.opened().before_resume,
         )
         watch = GateWatch(self._gate, publish=self._bus.publish, clock=self._clock)

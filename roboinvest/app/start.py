@@ -11,6 +11,7 @@ from typing import Final
 from roboinvest.app.hindsight import in_disguise
 from roboinvest.app.house import House
 from roboinvest.app.language_models import open_models
+from roboinvest.app.lookouts import check_lookouts
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.app.strategies import installed_of
 from roboinvest.brokers.alpaca.opening import alpaca_access
@@ -26,7 +27,10 @@ from roboinvest.runtime.halt_guard import HaltGuard, HaltResults
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.supervision.watchdog import ForcedExit
 from roboinvest.runtime.telemetry import Telemetry
+from roboinvest.runtime.vendors.calls import VendorCalls
+from roboinvest.trading.installed_strategy import Installed
 from roboinvest.trading.strategy_task import STRATEGY_TASK
+from tools.boxed_strategies.shelf import StrategyShelf
 from tools.data_fetcher.live_market import live_market
 from tools.markets import Market, open_market
 
@@ -53,21 +57,13 @@ async def _on_its_loop(
     """Do what `start` does. What blocks at the beginning holds up nobody: nothing runs yet."""
     clock = clock_of(settings)
     folder, in_flight = DataFolder(settings.data_dir), InFlight()
-    secrets = load_secrets(os.environ, settings.llm.variables())
-    if settings.broker.kind is BrokerKind.ALPACA:
-        alpaca_access(settings, secrets)  # a missing key is said before anything is touched
+    secrets = _secrets_of(settings)
     market = _market_of(settings, secrets, folder, clock=clock, in_flight=in_flight)
-    if settings.broker.kind is BrokerKind.ALPACA:
-        mode = "live" if settings.alpaca.live else market.mode
-        stamp = {**market.stamp, "mode": mode, "broker": settings.broker.kind.value}
-        market = replace(market, mode=mode, stamp=stamp)
-    if settings.llm.anonymise == "on":  # true and disguised answers do not mix in one folder
-        market = replace(market, stamp={**market.stamp, "anonymise": "on"})
-    installed = installed_of(settings, market)
-    if installed is not None:
-        chosen = {"strategy": installed.stamp, "params": sorted(settings.strategy.params)}
-        market = replace(market, stamp={**market.stamp, **chosen})
+    shelf = StrategyShelf(settings.data_dir, clock)
+    calls = VendorCalls("the box", threads=2, limiter=None, in_flight=in_flight)
     try:
+        installed = installed_of(settings, market, shelf, calls)
+        market = _stamped(market, installed, settings)
         folder.take(market.stamp, fresh_at=clock.now() if options.fresh else None)
         models = await open_models(
             settings, secrets, folder, TASKS, clock=clock, in_flight=in_flight
@@ -88,9 +84,35 @@ async def _on_its_loop(
             )
             return await _run_house(house, settings, folder, clock, secrets)
     finally:
+        calls.close()
+        shelf.close()
         if market.close is not None:
             market.close()
         folder.release()
+
+
+def _stamped(market: Market, installed: Installed | None, settings: Settings) -> Market:
+    """Return a market whose run is another one at another broker, or by another strategy."""
+    if settings.broker.kind is BrokerKind.ALPACA:
+        mode = "live" if settings.alpaca.live else market.mode
+        stamp = {**market.stamp, "mode": mode, "broker": settings.broker.kind.value}
+        market = replace(market, mode=mode, stamp=stamp)
+    if settings.llm.anonymise == "on":  # true and disguised answers do not mix in one folder
+        market = replace(market, stamp={**market.stamp, "anonymise": "on"})
+    if installed is None:
+        return market
+    chosen = {"strategy": installed.stamp, "params": sorted(settings.strategy.params)}
+    return replace(market, stamp={**market.stamp, **chosen})
+
+
+def _secrets_of(settings: Settings) -> Secrets:
+    """Return the keys; one that is missing is said before anything is touched."""
+    variables = (*settings.llm.variables(), *settings.notify.variables())
+    secrets = load_secrets(os.environ, variables)
+    check_lookouts(settings, secrets)
+    if settings.broker.kind is BrokerKind.ALPACA:
+        alpaca_access(settings, secrets)
+    return secrets
 
 
 def _market_of(
@@ -110,7 +132,10 @@ async def _run_house(
     house: House, settings: Settings, folder: DataFolder, clock: Clock, secrets: Secrets
 ) -> Outcome:
     telemetry = Telemetry(
-        folder.logs, clock=clock, secrets=secrets.texts(), **settings.logging.model_dump()
+        folder.logs,
+        clock=clock,
+        secrets=(*secrets.texts(), *settings.notify.secret_texts()),
+        **settings.logging.model_dump(),
     )
     telemetry.start()
     forced = ForcedExit(after_s=settings.supervisor.forced_exit_s, clock=clock)

@@ -18,7 +18,7 @@ import typer
 from roboinvest.cli.approval_words import facts_of, lines_of, print_lines, row_of
 from roboinvest.cli.options import ConfigOption, DataDirOption, JsonOption
 from roboinvest.cli.output import print_json, print_table
-from roboinvest.cli.settings import folder_of, person
+from roboinvest.cli.settings import person, settings_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -180,18 +180,18 @@ def snooze(
 @contextmanager
 def _opened(config: Path | None, data_dir: Path | None) -> Iterator[tuple[Inbox | None, datetime]]:
     """Open the inbox of a folder; None where nothing was proposed yet, and nothing is made."""
-    from roboinvest.core.approvals import InboxRules
     from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.policies import inbox_rules
     from roboinvest.runtime.governance.file import FILE_NAME, GovernanceFile
     from roboinvest.runtime.governance.inbox import Inbox
 
-    clock = SystemClock()
-    path = folder_of(config, data_dir).root / FILE_NAME
+    settings, clock = settings_of(config, data_dir), SystemClock()
+    path = settings.data_dir / FILE_NAME
     if not path.exists():
         yield None, clock.now()
         return
     with GovernanceFile.open(path, clock) as file:
-        yield Inbox(file, InboxRules(), clock), clock.now()
+        yield Inbox(file, inbox_rules(settings), clock), clock.now()
         if file.unanchored is not None:
             print_lines([f"what was written is in no anchor: {file.unanchored}"], stderr=True)
 

@@ -19,9 +19,10 @@ from roboinvest.cli.settings import folder_of
 if TYPE_CHECKING:
     from roboinvest.core.orders import Order
     from roboinvest.runtime.folder import DataFolder
-    from roboinvest.runtime.reports.models import Budget, Performance, SystemStatus
+    from roboinvest.runtime.reports.models import Alerts, Budget, Performance, SystemStatus
 
 LIVE: Final = "live"  # the mode in which orders move real money
+SHOWN_ALERTS: Final = 10
 FRESH_S: Final = 30.0  # a status file older than this is not the voice of a living daemon
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
 
@@ -57,12 +58,22 @@ def status(
         alerts = read_report(folder.reports / "alerts.json", Alerts)
         budget = read_report(folder.reports / "budget.json", Budget)
         _show_status(found, performance, budget, running=running, age_s=age_s)
-        for alert in alerts.alerts:
-            if alert.resolved_at is None:
-                line = f"{alert.severity.value}: {alert.message} (x{alert.count})"
-                console().print(line, markup=False)
+        _show_alerts(alerts)
     if check and not live:
         raise typer.Exit(ExitCode.FOUND)
+
+
+def _show_alerts(alerts: Alerts) -> None:
+    """Print what is wrong, the worst first; what follows from it is left to `alerts ls`."""
+    found = [one for one in alerts.alerts if one.resolved_at is None and one.folded_under is None]
+    for alert in found[:SHOWN_ALERTS]:
+        since = f"since {_minute(alert.raised_at)} UTC, x{alert.count}"
+        seen = f", {alert.acknowledged_by} looks after it" if alert.acknowledged_by else ""
+        line = f"{alert.severity.value}: {alert.message} ({since}{seen})"
+        console().print(line, markup=False)
+    if alerts.open > len(found[:SHOWN_ALERTS]):
+        more = alerts.open - len(found[:SHOWN_ALERTS])
+        console().print(f"{more} more alerts are open; see: roboinvest alerts ls", markup=False)
 
 
 def report(
@@ -225,6 +236,7 @@ def _show_status(
         "data": f"{found.data.used} bars used, {found.data.quarantined} quarantined",
         **_rules_facts(found),
         **_answer_facts(budget),
+        **_governance_facts(found),
         "services": ", ".join(f"{s.name} {s.state}" for s in troubled) or "all up",
     }
     print_facts(facts)
@@ -240,6 +252,34 @@ def _rules_facts(found: SystemStatus) -> dict[str, Any]:
     if found.refusals:
         last = found.refusals[0]
         facts["refused"] = f"{last.text} ({last.rule}, {_minute(last.last_at)}, x{last.count})"
+    return facts
+
+
+def _governance_facts(found: SystemStatus) -> dict[str, Any]:
+    """Return what waits for a person, and whether what agents do is held and written down."""
+    line = found.governance
+    if line is None:
+        return {}
+    facts: dict[str, Any] = {}
+    if line.state == "degraded":
+        facts["governance"] = f"degraded: {line.reason}"
+    if line.proposals_waiting:
+        waiting = ", ".join(f"{n} of {level}" for level, n in line.proposals_waiting.items())
+        facts["proposals"] = f"{waiting} waiting: roboinvest approvals"
+    if line.quarantined:
+        facts["quarantined"] = ", ".join(line.quarantined)
+    if line.promotions_frozen:
+        facts["promotions"] = line.promotions_frozen
+    if line.audit_whole is None:
+        facts["audit"] = "not verified yet"
+    else:
+        broken = "whole" if line.audit_whole else f"BROKEN: {line.audit_fault}"
+        facts["audit"] = f"{line.audit_rows} rows, {broken}"
+    if line.sandbox is None:
+        facts["code agents"] = "off until the sandbox was tried"
+    else:
+        word = "may run" if line.sandbox.code_agents else "off"
+        facts["code agents"] = f"{word}, sandbox tier {line.sandbox.tier}: {line.sandbox.reason}"
     return facts
 
 

@@ -14,6 +14,7 @@ import typer
 
 from roboinvest.cli import (
     agents,
+    alerts,
     approvals,
     audit,
     data,
@@ -23,6 +24,7 @@ from roboinvest.cli import (
     locks,
     look,
     mandate,
+    notify,
     prompts,
     run,
     setup,
@@ -60,6 +62,8 @@ app.add_typer(prompts.app, name="prompts")
 app.add_typer(agents.app, name="agents")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(notify.app, name="notify")
 app.command()(setup.schema)
 
 

@@ -54,7 +54,10 @@ FreshOption = Annotated[
 MarketOption = Annotated[str | None, typer.Option("--market", help="simulated, replay or polygon.")]
 StrategyOption = Annotated[
     str | None,
-    typer.Option("--strategy", help="Who decides: a strategy of the library, or a Python file."),
+    typer.Option(
+        "--strategy",
+        help="Who decides: a strategy of the library, a Python file, box:FILE or agent:ID.",
+    ),
 ]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", help="Its parameter, as fast=10; may be repeated.")

@@ -140,7 +140,12 @@ def row_of(stored: StoredRow) -> AuditRow:
         raise BadInput(f"row {number} of the audit log cannot be read: {error}") from error
 
 
-def check_chain(rows: Iterable[StoredRow], anchors: Sequence[Anchor]) -> ChainCheck:
+def check_chain(
+    rows: Iterable[StoredRow],
+    anchors: Sequence[Anchor],
+    *,
+    after: tuple[int, str] = (0, GENESIS),
+) -> ChainCheck:
     """Return what is wrong with a chain, in the order of its rows.
 
     After a row that is not what was written the check goes on from what the file says there, so
@@ -149,12 +154,14 @@ def check_chain(rows: Iterable[StoredRow], anchors: Sequence[Anchor]) -> ChainCh
     Args:
         rows: as they are stored, by number.
         anchors: as they were written, in any order; one of number 0 has to be there.
+        after: number and digest of the row that the first one follows; what lies before it is
+            taken for granted, its anchors too.
     """
     wanted: dict[int, list[Anchor]] = {}
     for anchor in anchors:
         wanted.setdefault(anchor.number, []).append(anchor)
     breaks: list[Break] = []
-    last, digest = 0, GENESIS
+    last, digest = after
     for stored in rows:
         found = _break_at(stored, last, digest)
         number, said = stored[0], stored[-1]

@@ -83,6 +83,7 @@ class ProposalKind(StrEnum):
     CAPABILITY = "capability"  # lists of capabilities
     PROMOTION = "promotion"  # shares of a strategy's capital, 0 (paper) to 1
     BUDGET = "budget"  # USD
+    ALLOCATION = "allocation"  # of what was granted already, inside the bounds of that
     SCHEDULE = "schedule"
     PROVIDER = "provider"
     RESTART = "restart"
@@ -111,6 +112,7 @@ POLICY: Final[Mapping[ProposalKind, tuple[Form, tuple[Level, Level, Level]]]] = 
     ProposalKind.CAPABILITY: (Form.SET, (Level.L0, Level.L2, Level.L3)),
     ProposalKind.PROMOTION: (Form.SHARE, (Level.L0, Level.L2, Level.L3)),
     ProposalKind.BUDGET: (Form.AMOUNT, (Level.L0, Level.L1, Level.L3)),
+    ProposalKind.ALLOCATION: (Form.AMOUNT, (Level.L0, Level.L1, Level.L1)),
     ProposalKind.SCHEDULE: (Form.TEXT, (Level.L0, Level.L1, Level.L1)),
     ProposalKind.PROVIDER: (Form.TEXT, (Level.L2, Level.L3, Level.L3)),
     ProposalKind.RESTART: (Form.TEXT, (Level.L0, Level.L0, Level.L0)),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
 from roboinvest.core.errors import Refused, TryLater
 from roboinvest.core.ports import Clock
+from roboinvest.runtime.alerting.desk import AlertDesk, acknowledged_text, snoozed_text
 from roboinvest.runtime.control.port import (
+    AckAlert,
     ClearLocks,
     Done,
     RestartService,
     Resume,
     SetHalt,
+    SnoozeAlert,
     StatusReply,
     Stop,
 )
@@ -36,6 +40,7 @@ class ControlDesk:
         stop: Callable[[str], None],
         clock: Clock,
         locks: LockDesk | None = None,
+        alerts: AlertDesk | None = None,
         before_resume: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
         self._halt_file = halt_file
@@ -45,6 +50,7 @@ class ControlDesk:
         self._stop = stop
         self._clock = clock
         self._locks = locks
+        self._alerts = alerts
         self._before_resume = before_resume
         self._log = structlog.get_logger("roboinvest.control")
 
@@ -96,6 +102,24 @@ class ControlDesk:
         for lock in cleared:
             self._log.warning("lock_cleared", lock=lock.name, by=request.by, text=lock.text)
         return Done(text=cleared_text(cleared))
+
+    async def ack_alert(self, request: AckAlert) -> Done:
+        """Note who looks after an alert; it stays open until it recovers."""
+        alert = await self._alert_desk().acknowledge(request.name, by=request.by)
+        self._log.info("alert_acknowledged", key=alert.key, by=request.by)
+        return Done(text=acknowledged_text(alert))
+
+    async def snooze_alert(self, request: SnoozeAlert) -> Done:
+        """Be silent about an alert for a while."""
+        span = timedelta(seconds=request.span_s)
+        alert = await self._alert_desk().snooze(request.name, by=request.by, span=span)
+        self._log.info("alert_snoozed", key=alert.key, by=request.by, span_s=request.span_s)
+        return Done(text=snoozed_text(alert))
+
+    def _alert_desk(self) -> AlertDesk:
+        if self._alerts is None:
+            raise TryLater("this daemon has no alert desk; stop it, and try again then")
+        return self._alerts
 
     async def stop(self, request: Stop) -> Done:
         """Begin an orderly stop."""

@@ -24,7 +24,8 @@ from roboinvest.core.ports import Clock
 from roboinvest.core.protections import Lock
 from roboinvest.core.records import TickCommit, TickRecord
 from roboinvest.core.risk import RiskLimits
-from roboinvest.runtime.alerts import AlertBoard
+from roboinvest.runtime.alerting.board import AlertBoard
+from roboinvest.runtime.alerting.values import Alert
 from roboinvest.runtime.llm.hindsight.contamination import Contamination, Cutoffs
 from roboinvest.runtime.llm.today import TodaysSpend
 from roboinvest.runtime.reports import models
@@ -93,6 +94,7 @@ class HouseReports:
         limits: RiskLimits | None = None,
         cutoffs: Cutoffs | None = None,
         spend: TodaysSpend | None = None,
+        governance: Callable[[], models.GovernanceLine] | None = None,
     ) -> None:
         self._facts = facts
         self._store = store
@@ -105,6 +107,7 @@ class HouseReports:
         self._limits = limits
         self._cutoffs = cutoffs
         self._spend = spend
+        self._governance = governance
         self._asks: Mapping[str, int] = {}  # answers by source, until the books are read
         self._refusals = RecentRefusals()
         self._locks: Sequence[Lock] = ()
@@ -196,6 +199,7 @@ class HouseReports:
             mandate=mandate_line(self._limits, record.at if record else now),
             locks=lock_lines(self._locks),
             refusals=self._refusals.lines(),
+            governance=self._governance() if self._governance else None,
         )
 
     async def performance(self) -> models.Performance:
@@ -249,20 +253,7 @@ class HouseReports:
         return models.Alerts(
             generated_at=self._clock.now(),
             open=sum(1 for alert in alerts if alert.resolved_at is None),
-            alerts=tuple(
-                models.AlertLine(
-                    key=alert.key,
-                    severity=alert.severity,
-                    kind=alert.kind,
-                    message=alert.message,
-                    raised_at=alert.raised_at,
-                    last_seen_at=alert.last_seen_at,
-                    count=alert.count,
-                    resolved_at=alert.resolved_at,
-                    resolution=alert.resolution,
-                )
-                for alert in alerts
-            ),
+            alerts=tuple(_alert_line(alert, self._board.root_of(alert.key)) for alert in alerts),
         )
 
     async def budget(self) -> models.Budget:
@@ -351,4 +342,23 @@ def _service_line(status: ServiceStatus) -> models.ServiceLine:
         last_error=status.last_error,
         beats=status.beats,
         last_beat_age_s=status.last_beat_age_s,
+    )
+
+
+def _alert_line(alert: Alert, root: str | None) -> models.AlertLine:
+    return models.AlertLine(
+        key=alert.key,
+        severity=alert.severity,
+        kind=alert.kind,
+        message=alert.message,
+        raised_at=alert.raised_at,
+        last_seen_at=alert.last_seen_at,
+        count=alert.count,
+        resolved_at=alert.resolved_at,
+        resolution=alert.resolution,
+        fingerprint=alert.fingerprint,
+        folded_under=root,
+        acknowledged_at=alert.acknowledged_at,
+        acknowledged_by=alert.acknowledged_by,
+        snoozed_until=alert.snoozed_until,
     )

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from roboinvest.core.budget import BudgetPolicy
 from roboinvest.core.market.values import NewsItem
 from roboinvest.core.tasks import Answer, Task
-from roboinvest.runtime.alerts import AlertBoard
+from roboinvest.runtime.alerting.board import AlertBoard
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
 from tests.conftest import REPOSITORY

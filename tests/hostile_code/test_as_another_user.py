@@ -1,7 +1,11 @@
-"""The same battery, started by a user who is not root, in a process that never was."""
+"""The same battery, started by a user who is not root, in a process that never was.
+
+It runs as in a container: the kernel refuses namespaces to that process and all it starts.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -43,14 +47,21 @@ def test_jobs_are_nobodys_whoever_starts_them() -> None:
     assert outcome.signals.tolist() == expected
 
 
-def test_the_battery_holds_for_a_user_who_is_not_root() -> None:
+@pytest.fixture
+def interpreter() -> str:
+    """Return an interpreter for a user who is not root; skip where such a user has none."""
     if os.getuid() != 0:
         pytest.skip("these tests run as a user already, so the battery itself did")
-    interpreter = interpreter_for_all()
-    if interpreter is None:
+    found = interpreter_for_all()
+    if found is None:
         pytest.skip("the interpreter lies in a folder that only root may enter")
-    done = subprocess.run(
-        [interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", BATTERY],
+    return found
+
+
+def as_nobody(interpreter: str, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module as a user who is not root."""
+    return subprocess.run(
+        [interpreter, "-m", module, *arguments],
         cwd=REPOSITORY,
         env={"PYTHONPATH": os.pathsep.join(each for each in sys.path if each), "LANG": "C.UTF-8"},
         user=NOBODY,
@@ -61,5 +72,17 @@ def test_the_battery_holds_for_a_user_who_is_not_root() -> None:
         timeout=110,
         check=False,
     )
+
+
+def test_without_namespaces_a_user_who_is_not_root_gets_tier_b(interpreter: str) -> None:
+    done = as_nobody(interpreter, "tests.fakes.sandbox_denials", "namespaces")
+    said = json.loads(done.stdout)
+    assert said["tier"] == "B", done.stdout + done.stderr
+    assert set(said["refused"]) == {"A"}
+
+
+def test_the_battery_holds_without_namespaces_for_a_user_who_is_not_root(interpreter: str) -> None:
+    battery = ("pytest", "-q", "-p", "no:cacheprovider", BATTERY)
+    done = as_nobody(interpreter, "tests.fakes.denied_program", "namespaces", *battery)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-1_000:]
     assert "1 passed" in done.stdout

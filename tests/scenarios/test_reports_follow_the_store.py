@@ -8,7 +8,7 @@ from typing import Any
 
 from roboinvest.core.budget import BudgetPolicy
 from roboinvest.core.tasks import Answer, Task
-from roboinvest.runtime.alerts import AlertBoard
+from roboinvest.runtime.alerting.board import AlertBoard
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
 from tests.fakes.clocks import START

@@ -23,7 +23,8 @@ from roboinvest.core.market.values import NewsItem
 from roboinvest.core.ports import LanguageModel, MarketFeed, NewsSource
 from roboinvest.core.quant.expert import StrategyInputs
 from roboinvest.core.tasks import Answer, Task
-from roboinvest.runtime.alerts import DOCUMENT, Alert, AlertBoard
+from roboinvest.runtime.alerting.board import DOCUMENT, AlertBoard
+from roboinvest.runtime.alerting.values import Alert
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.supervision.restarts import RestartLimits
 from roboinvest.runtime.supervision.service import Child, Group, Restart
@@ -136,6 +137,7 @@ def supervised(town: Town, in_flight: InFlight) -> tuple[HouseEnd, tuple[Alert, 
             town.on_finish = lambda: supervisor.request_stop("the market ended")
             asyncio.get_running_loop().call_later(3_000, supervisor.request_stop, "too late")
             end = await supervisor.run()
+            await board.flush()  # counts are kept within a moment
             again = AlertBoard(store.put_document)
             again.restore(await store.document(DOCUMENT))
             assert again.alerts() == board.alerts()

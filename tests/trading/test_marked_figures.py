@@ -12,7 +12,7 @@ import pytest
 from roboinvest.core.budget import BudgetPolicy
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.ports import LanguageModel
-from roboinvest.runtime.alerts import AlertBoard
+from roboinvest.runtime.alerting.board import AlertBoard
 from roboinvest.runtime.llm.hindsight.contamination import Cutoffs
 from roboinvest.runtime.reports.models import Performance
 from roboinvest.runtime.store import Store

@@ -2,8 +2,9 @@
 
 On by default. Four rules over the history of one alias, each a pure function: too many promotions
 in a day, to and fro between the same revisions, findings that rise from one promotion to the next,
-and a change that was rejected again and again. A person may override them with a reason, which the
-audit log keeps with the word `force`; nobody may override the gates. A rollback is not a promotion.
+and a change that was rejected again and again. A fifth one looks at all aliases (`storm`). A person
+may override them with a reason, which the audit log keeps with the word `force`; nobody may
+override the gates. A rollback is not a promotion.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Rule(StrEnum):
     FLAPPING = "promotion_flapping_detected"
     REGRESSION = "promotion_regression"
     ATTEMPTS = "promotion_attempts_exhausted"
+    STORM = "quarantine_storm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,9 @@ class GovernorLimits:
     recent: int = 4  # revisions; to one of them nothing goes back
     rising: int = 3  # promotions, the new one among them, whose findings strictly rise
     rejects: int = 3  # of one change for one alias, until a person acknowledges them
+    storm_frac: float = 0.3  # of the agents; more in quarantine within an hour freezes promotions
+    storm_agents: int = 2  # in quarantine within an hour, below which nothing is a storm
+    is_on: bool = True  # whether there is a governor at all
 
     def __post_init__(self) -> None:
         """Check the figures.
@@ -47,6 +52,8 @@ class GovernorLimits:
         """
         if min(self.promotions, self.recent, self.rejects) < 1 or self.rising < 2:
             raise BadInput(f"the limits of the governor are 1 or more, rising 2 or more: {self}")
+        if not 0 < self.storm_frac < 1 or self.storm_agents < 1:
+            raise BadInput(f"a storm is a share between 0 and 1 of the agents, 1 or more: {self}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,8 @@ def objections(
         now: UTC.
         limits: in force.
     """
+    if not limits.is_on:
+        return ()
     found = (
         _velocity(moves, now, limits),
         _flapping(candidate, moves, limits),

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Any, Final
 
+from roboinvest.core.approvals import InboxRules
 from roboinvest.core.budget import BudgetPolicy
 from roboinvest.core.fills import FillRules
 from roboinvest.core.mandate import Mandate, MandateTerms
 from roboinvest.core.protections import ProtectionRules
+from roboinvest.core.revisions.governor import GovernorLimits
 from roboinvest.core.risk import RiskLimits, narrowed
 from roboinvest.runtime.clock import SystemClock
 from roboinvest.runtime.configuration.sections import BrokerKind
@@ -133,6 +135,35 @@ def spend_caps(settings: Settings) -> SpendCaps:
         iteration_usd=llm.iteration_cap_usd,
         agent_day_usd=llm.agent_day_cap_usd,
         month_usd=llm.month_cap_usd,
+    )
+
+
+def inbox_rules(settings: Settings) -> InboxRules:
+    """Return the figures by which the inbox says no."""
+    rules = settings.governance
+    return InboxRules(
+        max_open=rules.max_open,
+        max_a_day=rules.max_a_day,
+        max_open_of_all=rules.max_open_of_all,
+        approval_lasts=timedelta(hours=rules.approval_hours),
+        veto_time=timedelta(hours=rules.veto_hours),
+        longest_life=timedelta(days=rules.proposal_days),
+        rejected_rests=timedelta(days=rules.rejected_days),
+        two_persons=frozenset(rules.two_persons),
+    )
+
+
+def governor_limits(settings: Settings) -> GovernorLimits:
+    """Return how often, and in which direction, an agent may change."""
+    rules = settings.governance
+    return GovernorLimits(
+        promotions=rules.promotions_a_day,
+        recent=rules.no_return_to,
+        rising=rules.rising_findings,
+        rejects=rules.rejects,
+        storm_frac=rules.storm_frac,
+        storm_agents=rules.storm_agents,
+        is_on=rules.governor == "on",
     )
 
 

@@ -220,7 +220,7 @@ class StrategySettings(Section):
     """Who decides, where it is not the strategy task of the house."""
 
     name: str | None = None
-    """A strategy of the library, or a Python file; None: the house's own."""
+    """Of the library, a Python file, box:FILE or agent:ID[@REVISION]; None: the house's own."""
     params: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
     """Its parameters, as name=value."""
 

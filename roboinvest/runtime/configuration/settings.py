@@ -13,7 +13,9 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from roboinvest.runtime.configuration.governance_sections import GovernanceSettings
 from roboinvest.runtime.configuration.llm_sections import LlmSettings
+from roboinvest.runtime.configuration.notify_sections import MetricsSettings, NotifySettings
 from roboinvest.runtime.configuration.sections import (
     BrokerKind,
     BrokerSettings,
@@ -57,9 +59,12 @@ class Settings(Section):
     protections: ProtectionSettings = Field(default_factory=ProtectionSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     strategy: StrategySettings = Field(default_factory=StrategySettings)
+    governance: GovernanceSettings = Field(default_factory=GovernanceSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     supervisor: SupervisorSettings = Field(default_factory=SupervisorSettings)
     reports: ReportsSettings = Field(default_factory=ReportsSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     testing: TestingSettings = Field(default_factory=TestingSettings)

@@ -16,7 +16,7 @@ from roboinvest.core.audit import Anchor, Break, anchor_line, anchor_of
 from roboinvest.core.errors import BadInput
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.folder import sync_folder
-from roboinvest.runtime.governance.turns import take_turn
+from roboinvest.runtime.governance.turns import PATIENCE_S, take_turn
 
 _LONGEST_LINE: Final = 400  # bytes
 
@@ -29,9 +29,10 @@ def anchors_beside(database: Path) -> Path:
 class AnchorLog:
     """Appends anchors to one file; several processes may."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, *, patience_s: float = PATIENCE_S) -> None:
         self.path = path
         self._clock = clock
+        self._patience_s = patience_s
 
     def append(self, anchor: Anchor) -> None:
         """Write an anchor, durably.
@@ -44,7 +45,7 @@ class AnchorLog:
         is_new = not self.path.exists()
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            take_turn(handle, self.path, self._clock)
+            take_turn(handle, self.path, self._clock, patience_s=self._patience_s)
             _drop_torn_line(handle)
             os.write(handle, anchor_line(anchor).encode())
             os.fsync(handle)

@@ -71,8 +71,10 @@ class GovernanceFile:
         *,
         writer: sqlite3.Connection,
         reader: sqlite3.Connection,
+        patience_s: float = WAIT_S,
     ) -> None:
         self.path = path
+        self._patience_s = patience_s
         self.unanchored: str | None = None  # why the last rows are in no anchor, if they are not
         self._clock = clock
         self._anchors = anchors
@@ -84,7 +86,13 @@ class GovernanceFile:
 
     @classmethod
     def open(
-        cls, path: Path, clock: Clock, *, schemas: Sequence[str] = (), anchors: Path | None = None
+        cls,
+        path: Path,
+        clock: Clock,
+        *,
+        schemas: Sequence[str] = (),
+        anchors: Path | None = None,
+        patience_s: float = WAIT_S,
     ) -> Self:
         """Open the file, made where it is absent, with the tables of whoever asks.
 
@@ -93,6 +101,7 @@ class GovernanceFile:
             clock: stamps transactions.
             schemas: further statements, each a CREATE ... IF NOT EXISTS.
             anchors: the log file that keeps anchors; None: audit_anchors.jsonl beside it.
+            patience_s: how long a write waits for those of others.
 
         Raises:
             BadSettings: it is damaged, of another or a newer program, or cannot be written.
@@ -100,15 +109,15 @@ class GovernanceFile:
             TryLater: other processes hold it for too long.
         """
         statements = [each for text in schemas for each in _statements(text)]
-        with turn_in(path.parent, clock), contextlib.ExitStack() as opened:
+        with turn_in(path.parent, clock, patience_s=patience_s), contextlib.ExitStack() as opened:
             writer = opened.enter_context(contextlib.closing(open_writer(path, KIND, connect)))
             reader = opened.enter_context(contextlib.closing(open_reader(path, KIND)))
             for connection in (writer, reader):
-                connection.execute(f"PRAGMA busy_timeout = {int(WAIT_S * 1000)}")
-            log = AnchorLog(anchors or anchors_beside(path), clock)
-            file = cls(path, clock, log, writer=writer, reader=reader)
+                connection.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
+            log = AnchorLog(anchors or anchors_beside(path), clock, patience_s=patience_s)
+            file = cls(path, clock, log, writer=writer, reader=reader, patience_s=patience_s)
             file._create(statements)
-            file._anchor_tail()
+            file.anchor_tail()
             opened.pop_all()
             return file
 
@@ -143,8 +152,10 @@ class GovernanceFile:
         """
         if self._who_writes == threading.get_ident():
             raise RuntimeError("a write within a write would wait for itself; hand on the first")
-        if not self._writes.acquire(timeout=WAIT_S):
-            raise TryLater(f"{self.path} was written to for {WAIT_S:.0f} s by others; try again")
+        if not self._writes.acquire(timeout=self._patience_s):
+            raise TryLater(
+                f"{self.path} was written to for {self._patience_s:.0f} s by others; try again"
+            )
         self._who_writes = threading.get_ident()
         try:
             transaction, result = self._written(work)
@@ -223,16 +234,25 @@ class GovernanceFile:
         if statements:
             self.write(create)
 
-    def _anchor_tail(self) -> None:
-        """Anchor what a process that died left without one; a new file begins with number 0."""
+    def anchor_tail(self) -> None:
+        """Anchor what a process that died left without one; a new file begins with number 0.
+
+        Where that cannot be done, `unanchored` says why.
+
+        Raises:
+            TryLater: the file cannot be read now.
+        """
         number, digest = self.head()
         try:
             last = self._anchors.last()
         except OSError as error:
             self.unanchored = f"{self.anchors} cannot be read ({error.strerror})"
             return
-        if (last is None) is (number == 0) and (last is None or last.number < number):
+        is_known = (last is None) is (number == 0)  # else one of both files is gone or another
+        if is_known and (last is None or last.number < number):
             self._anchor(number, digest)
+        elif is_known:
+            self.unanchored = None
 
     def _anchor(self, number: int, digest: str) -> None:
         """Write an anchor; what was committed stands, also where its anchor cannot be written."""

@@ -2,8 +2,9 @@
 
 Every move is one transaction with its audit row. An approval is of a digest: an edit makes another
 digest, and void what was agreed to. It is used up inside the transaction of the change that it
-allows, so that a kill leaves both or neither. What a proposal says is there before the change has
-to be there when the change is made, wherever less than a person was asked because of it.
+allows, so that a kill leaves both or neither. While the audit log is not what was written, nobody's
+word is taken but for less risk, and no other is used. What a proposal says is there before the
+change has to be there when the change is made, wherever less than a person was asked because of it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from roboinvest.core.text.cleaning import clean
 from roboinvest.runtime.governance import filing, rows
 from roboinvest.runtime.governance.file import GovernanceFile, Transaction
 from roboinvest.runtime.governance.outcomes import recorded
+from roboinvest.runtime.governance.verify import require_whole
 
 MAX_LISTED: Final = 500
 _NOT_SAID: Final = "\0"  # no JSON text
@@ -69,9 +71,12 @@ class Inbox:
         """Say yes as a person, to what has this digest.
 
         Raises:
-            Refused: it is not open, says something else by now, or this person cannot decide.
+            Refused: it is not open, says something else by now, this person cannot decide, or the
+                audit log is broken.
             BadInput: there is none of that name.
         """
+
+        self._require_whole(name)
 
         def approve(transaction: Transaction) -> None:
             filed = self._pending(transaction, name, ProposalState.APPROVED)
@@ -90,6 +95,8 @@ class Inbox:
         Raises:
             Refused: a person has to say it, or as `approve` does.
         """
+
+        self._require_whole(name)
 
         def approve(transaction: Transaction) -> None:
             filed = self._pending(transaction, name, ProposalState.APPROVED)
@@ -204,8 +211,10 @@ class Inbox:
 
         Raises:
             NeedsApproval: nobody agreed, or the approval expired.
-            Refused: it was used, edited, rejected, or what is there now is something else.
+            Refused: it was used, edited, rejected, what is there now is something else, or the
+                audit log is broken.
         """
+        self._require_trusted(rows.find(transaction.connection, name))
         filed = self._pending(transaction, name, ProposalState.USED, is_use=True)
         _require_digest(filed, digest)
         proposal = filed.proposal
@@ -275,6 +284,14 @@ class Inbox:
         what = "expired" if now.state is ProposalState.EXPIRED else "reopened"
         rows.move(transaction, filed, now.state, who=POLICY_NAME, why=now.reason, what=what)
         return now.state
+
+    def _require_whole(self, name: str) -> None:
+        """Raise Refused where no word can be taken: the log that would tell of it is broken."""
+        self._require_trusted(self.get(name))
+
+    def _require_trusted(self, filed: Filed) -> None:
+        if filed.proposal.direction is not Direction.LESS:
+            require_whole(self._file.path, self._file.anchors)
 
     def _pending(
         self, transaction: Transaction, name: str, to: ProposalState, *, is_use: bool = False

@@ -73,7 +73,7 @@ def select(connection: sqlite3.Connection, rest: str) -> tuple[tuple[Filed, ...]
     for row in connection.execute(_COLUMNS + rest).fetchall():
         try:
             found.append(_filed(connection, row))
-        except (BadInput, Refused) as error:
+        except (BadInput, Refused, ValueError) as error:  # ValueError: a state or time that is none
             faults.append(f"{row[0]}: {error}")
     return tuple(found), tuple(faults)
 

@@ -18,12 +18,12 @@ _LOOK_S: Final = 0.02  # s between two looks
 
 
 @contextlib.contextmanager
-def turn_in(folder: Path, clock: Clock) -> Iterator[None]:
+def turn_in(folder: Path, clock: Clock, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
     """Hold the turn of a folder, which is made where it is absent; a kill frees it.
 
     Raises:
         BadSettings: the folder cannot be used.
-        TryLater: others held the turn for longer than `PATIENCE_S`.
+        TryLater: others held the turn for longer than `patience_s`.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,20 +34,20 @@ def turn_in(folder: Path, clock: Clock) -> Iterator[None]:
             "user owns"
         ) from error
     try:
-        take_turn(handle, folder, clock)
+        take_turn(handle, folder, clock, patience_s=patience_s)
         yield
     finally:
         os.close(handle)
 
 
-def take_turn(handle: int, path: Path, clock: Clock) -> None:
+def take_turn(handle: int, path: Path, clock: Clock, *, patience_s: float = PATIENCE_S) -> None:
     """Lock an open file or folder; closing the handle gives the turn back.
 
     Raises:
-        TryLater: others held it for longer than `PATIENCE_S`.
+        TryLater: others held it for longer than `patience_s`.
     """
-    deadline, looks = clock.monotonic() + PATIENCE_S, threading.Event()
-    for _ in range(int(PATIENCE_S / _LOOK_S)):  # also where the clock stands still
+    deadline, looks = clock.monotonic() + patience_s, threading.Event()
+    for _ in range(max(1, int(patience_s / _LOOK_S))):  # also where the clock stands still
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,4 +56,4 @@ def take_turn(handle: int, path: Path, clock: Clock) -> None:
             looks.wait(_LOOK_S)
         else:
             return
-    raise TryLater(f"{path} was held by others for {PATIENCE_S:.0f} s; try again")
+    raise TryLater(f"{path} was held by others for {patience_s:.0f} s; try again")

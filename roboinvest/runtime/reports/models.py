@@ -154,6 +154,28 @@ class MandateLine(Record):
     consent_hash: str | None
 
 
+class BoxLine(Record):
+    """The box that generated code runs in, as it was tried once after the start."""
+
+    tier: str  # A, B: it holds; C: scripts only; D: nothing would hold it
+    code_agents: bool  # whether generated code runs at all
+    reason: str
+
+
+class GovernanceLine(Record):
+    """What looks after agents, inbox and audit; trading needs none of it."""
+
+    state: str  # starting, kept, degraded
+    reason: str | None  # why it is degraded
+    proposals_waiting: Mapping[str, Count]  # for a word, by level: L1 unless vetoed, L3 a person
+    quarantined: tuple[str, ...]  # agents
+    promotions_frozen: str | None  # why nothing is promoted
+    audit_rows: Count | None  # null: not verified yet
+    audit_whole: bool | None
+    audit_fault: str | None  # the first place where it is not what was written
+    sandbox: BoxLine | None  # null: not tried yet
+
+
 class SystemStatus(Report):
     """system_status.json: what the daemon is doing."""
 
@@ -180,6 +202,7 @@ class SystemStatus(Report):
     mandate: MandateLine | None = None
     locks: tuple[LockLine, ...] = ()
     refusals: tuple[RefusalLine, ...] = ()  # newest first
+    governance: GovernanceLine | None = None
 
 
 class Interval(Record):
@@ -307,6 +330,11 @@ class AlertLine(Record):
     count: Count  # how often its cause was seen
     resolved_at: AwareDatetime | None
     resolution: str | None  # what recovered it
+    fingerprint: str = ""  # the short name that `roboinvest alerts` takes
+    folded_under: str | None = None  # key of the open alert that it follows from
+    acknowledged_at: AwareDatetime | None = None
+    acknowledged_by: str | None = None
+    snoozed_until: AwareDatetime | None = None
 
 
 class Alerts(Report):

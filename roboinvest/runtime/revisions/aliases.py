@@ -32,7 +32,9 @@ from roboinvest.core.revisions.lifecycle import (
     require_sequence,
     rollback_target,
 )
+from roboinvest.core.revisions.storm import objection_of, storm
 from roboinvest.runtime.governance.file import GovernanceFile, Transaction
+from roboinvest.runtime.governance.verify import require_whole
 from roboinvest.runtime.revisions.approvals import Approvals
 from roboinvest.runtime.revisions.book import RevisionBook
 from roboinvest.runtime.revisions.entries import entry, points, stands
@@ -83,9 +85,10 @@ class AliasDesk:
         Raises:
             BadInput: the agent has no such revision.
             Refused: the alias moved since, a file was changed, evidence is missing, the code is in
-                quarantine, the base is stale, or the governor says no.
+                quarantine, the base is stale, the governor says no, or the audit log is broken.
             NeedsApproval: a person has to agree first.
         """
+        require_whole(self._file.path, self._file.anchors)
 
         def activate(hall: _Hall) -> AliasMove:
             book, now = hall.book, hall.transaction.now
@@ -126,8 +129,9 @@ class AliasDesk:
 
         Raises:
             Refused: the alias moved since, there is nothing to go back to, the wanted one is the
-                active one or another, or a file of it was changed.
+                active one or another, a file of it was changed, or the audit log is broken.
         """
+        require_whole(self._file.path, self._file.anchors)
 
         def roll_back(hall: _Hall) -> AliasMove:
             book = hall.book
@@ -209,8 +213,10 @@ class AliasDesk:
     ) -> tuple[Objection, ...]:
         rejects = hall.book.rejects(revision.agent_id, revision.fingerprint)
         candidate = Candidate(revision=revision, findings=judgement.findings, rejects=rejects)
-        moves = hall.book.moves(revision.agent_id)
-        return objections(candidate, moves, hall.transaction.now, self._limits)
+        moves, now = hall.book.all_moves(), hall.transaction.now
+        own = moves.get(revision.agent_id, ())
+        found = objections(candidate, own, now, self._limits)
+        return (*found, *objection_of(storm(moves, now, self._limits)))
 
     def _require_word(
         self, hall: _Hall, request: Activation, revision: Revision, judgement: Judgement

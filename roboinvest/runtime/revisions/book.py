@@ -68,6 +68,11 @@ class RevisionBook:
         """Return the history of an alias, oldest first."""
         return tuple(_move(row) for row in self._connection.execute(_MOVES, (alias,)))
 
+    def all_moves(self) -> Mapping[str, tuple[AliasMove, ...]]:
+        """Return the history of every alias, by its name."""
+        names = self._connection.execute("SELECT DISTINCT alias FROM alias_moves ORDER BY alias")
+        return {str(name): self.moves(str(name)) for (name,) in names.fetchall()}
+
     def alias(self, alias: str) -> Alias:
         """Return where an alias stands, which is its last move."""
         moves = self.moves(alias)

@@ -45,7 +45,13 @@ def revisions_on(
 
 
 @contextlib.contextmanager
-def open_revisions(data: Path, clock: Clock) -> Iterator[Revisions]:
-    """Open the revisions of a data folder for a person at the command line."""
+def open_revisions(
+    data: Path, clock: Clock, limits: GovernorLimits | None = None
+) -> Iterator[Revisions]:
+    """Open the revisions of a data folder for a person at the command line.
+
+    Without limits the governor holds to its own figures, which are those of the settings unless
+    somebody changed them.
+    """
     with GovernanceFile.open(data / FILE_NAME, clock, schemas=SCHEMAS) as file:
-        yield revisions_on(file, data, approvals=NoInbox(), limits=GovernorLimits())
+        yield revisions_on(file, data, approvals=NoInbox(), limits=limits or GovernorLimits())

@@ -87,6 +87,20 @@ def tick_after(at: datetime) -> Select:
     return sa.select(*_BODILESS).where(ticks.c.at > at).order_by(ticks.c.at).limit(1)
 
 
+def ticks_between(start: datetime, end: datetime) -> Select:
+    """Return the ticks of a span without their bodies, oldest first."""
+    wanted = sa.select(*_BODILESS).where(ticks.c.at >= start, ticks.c.at < end)
+    return wanted.order_by(ticks.c.at)
+
+
+def trades_between(start: datetime, end: datetime) -> Select:
+    """Return the round trips that ended within a span, as they were booked."""
+    wanted = sa.select(*columns_of(trades, Trade))
+    return wanted.where(trades.c.closed_at >= start, trades.c.closed_at < end).order_by(
+        trades.c.seq
+    )
+
+
 def active_ticks(limit: int, before: datetime | None) -> Select:
     """Return ticks on which something was to be bought or sold, with bodies, newest first."""
     wanted = sa.select(*columns_of(ticks, TickRecord)).where(ticks.c.buys + ticks.c.sells > 0)

@@ -98,6 +98,10 @@ class StoreReader:
         """Return the first tick after an instant, without its body."""
         return next(iter(await self._read(TickRecord, queries.tick_after(at))), None)
 
+    async def ticks_between(self, start: datetime, end: datetime) -> tuple[TickRecord, ...]:
+        """Return the ticks from `start` to before `end`, without bodies, oldest first."""
+        return await self._read(TickRecord, queries.ticks_between(start, end))
+
     async def active_ticks(
         self, limit: int, *, before: datetime | None = None
     ) -> tuple[TickRecord, ...]:
@@ -139,6 +143,10 @@ class StoreReader:
     async def all_trades(self) -> tuple[Trade, ...]:
         """Return every round trip, as they were booked."""
         return await self._read(Trade, queries.ALL_TRADES)
+
+    async def trades_between(self, start: datetime, end: datetime) -> tuple[Trade, ...]:
+        """Return the round trips that ended from `start` to before `end`, as they were booked."""
+        return await self._read(Trade, queries.trades_between(start, end))
 
     async def memories(self, ids: Sequence[str]) -> tuple[Memory, ...]:
         """Return the memories of these ids that exist, by id."""

@@ -108,10 +108,10 @@ def test_every_objection_is_told_at_once() -> None:
         Candidate(revision=replace(REVISION, revision_id="a" * 64), findings=4, rejects=5),
         past, START, LIMITS,
     )  # fmt: skip
-    assert {each.rule for each in found} == set(Rule)
+    assert {each.rule for each in found} == set(Rule) - {Rule.STORM}  # that one asks all agents
     with pytest.raises(Refused) as refused:
         require_calm(found, PERSON, force=False)
-    assert all(rule in str(refused.value) for rule in Rule)
+    assert all(each.rule in str(refused.value) for each in found)
 
 
 def test_only_a_person_overrides() -> None:
@@ -127,4 +127,4 @@ def test_only_a_person_overrides() -> None:
 @pytest.mark.parametrize("name", ["promotions", "recent", "rising", "rejects"])
 def test_a_limit_that_stops_nothing_or_everything_is_refused(name: str) -> None:
     with pytest.raises(BadInput):
-        replace(LIMITS, **{name: 0})
+        replace(LIMITS, **{name: 0})  # type: ignore[arg-type]

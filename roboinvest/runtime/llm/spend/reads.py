@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -61,6 +62,24 @@ _FIGURES: Final = """
     FROM calls WHERE day >= ? GROUP BY {by} ORDER BY {by}
 """
 
+_BETWEEN: Final = """
+    SELECT agent, task, count(*), sum(charged), avg(latency_ms),
+           count(CASE WHEN failure IS NOT NULL THEN 1 END)
+    FROM calls WHERE at >= ? AND at < ? GROUP BY agent, task ORDER BY agent, task
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendPart:
+    """What one agent's task asked of models within a span."""
+
+    agent: str
+    task: str
+    calls: int
+    cost_usd: Decimal  # charged
+    mean_latency_ms: float | None  # None: no call came back
+    failed: int  # calls
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendReport:
@@ -93,6 +112,34 @@ def report(path: Path, by: By, since: date | None, today: date) -> SpendReport |
             )
     except sqlite3.Error as error:
         raise TryLater(f"{path} cannot be read: {in_words(error)}; look at the disk") from error
+
+
+def between(path: Path, start: datetime, end: datetime) -> tuple[SpendPart, ...] | None:
+    """Return what calls cost that began from `start` to before `end`; None: there is no file.
+
+    Raises:
+        BadSettings, TryLater: as `report`.
+    """
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(open_reader(path, KIND)) as connection, _one_moment(connection):
+            if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                return None
+            rows = connection.execute(_BETWEEN, (start.isoformat(), end.isoformat())).fetchall()
+    except sqlite3.Error as error:
+        raise TryLater(f"{path} cannot be read: {in_words(error)}; look at the disk") from error
+    return tuple(
+        SpendPart(
+            agent=agent,
+            task=task,
+            calls=calls,
+            cost_usd=usd_of(charged),
+            mean_latency_ms=latency_ms,
+            failed=failed,
+        )
+        for agent, task, calls, charged, latency_ms, failed in rows
+    )
 
 
 def standing(connection: sqlite3.Connection, caps: SpendCaps, day: date, about: str) -> Standing:
