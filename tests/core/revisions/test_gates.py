@@ -178,7 +178,7 @@ def test_an_expired_record_and_one_of_the_future_do_not_count() -> None:
     assert "future" in faults(record(at=later, expires_at=later + timedelta(days=1)))
 
 
-def test_no_record_and_no_evaluator_are_no_pass() -> None:
+def test_hard_case_37_no_record_and_no_evaluator_are_no_pass() -> None:
     assert faults() == "evaluator has no record"
     told = missing_evidence({Gate.EVALUATOR}, [record()], SUBJECT, {}, CLOCK.now())
     assert told == ("evaluator has no evaluator in this house",)
@@ -190,7 +190,7 @@ def test_the_newest_record_counts_whichever_way_it_went() -> None:
     assert faults(failed, record()) == ""
 
 
-def test_a_model_adds_findings_and_passes_nothing() -> None:
+def test_hard_case_37_a_model_adds_findings_and_passes_nothing() -> None:
     blind = record(Gate.AUDITOR, judge=Judge.MODEL)
     gates = frozenset({Gate.AUDITOR})
     assert faults(blind, gates=gates) == "auditor has no record"

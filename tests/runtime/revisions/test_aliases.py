@@ -81,14 +81,14 @@ def test_one_step_back_and_no_further(house: AgentHouse, two: tuple[Revision, Re
         house.desk.rollback(AGENT, 3, PERSON)
 
 
-def test_a_rollback_to_what_is_active_is_refused_loudly(
+def test_hard_case_31_a_rollback_to_what_is_active_is_refused_loudly(
     house: AgentHouse, two: tuple[Revision, Revision]
 ) -> None:
     with unchanged(house, Refused, "already stands at"):
         house.desk.rollback(AGENT, 2, PERSON, wanted=two[1].revision_id)
 
 
-def test_a_replayed_promotion_after_a_rollback_is_refused(
+def test_hard_case_30_a_replayed_promotion_after_a_rollback_is_refused(
     house: AgentHouse, two: tuple[Revision, Revision]
 ) -> None:
     house.desk.rollback(AGENT, 2, PERSON)
@@ -99,7 +99,7 @@ def test_a_replayed_promotion_after_a_rollback_is_refused(
         house.desk.rollback(AGENT, 2, MACHINE)
 
 
-def test_of_two_who_decided_at_once_one_is_refused(house: AgentHouse) -> None:
+def test_hard_case_32_of_two_who_decided_at_once_one_is_refused(house: AgentHouse) -> None:
     base = house.installed(an_artifact(1))
     house.activate(base)
     steward = house.installed(an_artifact(2), base.revision_id)
@@ -233,7 +233,9 @@ def test_force_without_an_objection_is_not_told_as_one(house: AgentHouse) -> Non
     assert not house.activate(house.installed(an_artifact(1)), force=True).forced
 
 
-def test_to_and_fro_is_refused(house: AgentHouse, two: tuple[Revision, Revision]) -> None:
+def test_hard_case_51_to_and_fro_is_refused(
+    house: AgentHouse, two: tuple[Revision, Revision]
+) -> None:
     house.clock.advance(DAY_S)
     with unchanged(house, Refused, "promotion_flapping_detected"):
         house.activate(two[0])
@@ -254,7 +256,7 @@ def test_findings_that_rise_are_refused(house: AgentHouse) -> None:
     house.activate(house.installed(an_artifact(4), parent, warnings=2), MACHINE)
 
 
-def test_a_change_rejected_three_times_needs_a_person_also_with_other_names(
+def test_hard_case_51_a_change_rejected_three_times_needs_a_person_also_with_other_names(
     house: AgentHouse,
 ) -> None:
     first = house.installed(an_artifact(1))
@@ -292,7 +294,7 @@ def test_a_finding_of_a_model_stops_a_promotion(house: AgentHouse) -> None:
         house.activate(revision)
 
 
-def test_more_capability_than_the_parent_needs_a_person(house: AgentHouse) -> None:
+def test_hard_case_34_more_capability_than_the_parent_needs_a_person(house: AgentHouse) -> None:
     narrow = house.installed(an_artifact(1))
     house.activate(narrow)
     wide = house.installed(an_artifact(2, Capability.MARKET_DATA), narrow.revision_id)
@@ -338,7 +340,7 @@ def test_a_callee_does_not_bring_its_caller_more_than_the_caller_was_judged_for(
         house.store.gate("helper", private.revision_id, MACHINE)
 
 
-def test_two_agents_never_hold_together_what_one_may_not(house: AgentHouse) -> None:
+def test_hard_case_34_two_agents_never_hold_together_what_one_may_not(house: AgentHouse) -> None:
     trader = house.installed(an_artifact(1, *TRADES, Capability.READ, agent="trader"))
     house.activate(trader)
     reader = house.store.draft(

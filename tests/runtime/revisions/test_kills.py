@@ -138,7 +138,7 @@ def trials(
     return told
 
 
-def test_a_kill_leaves_what_was_or_what_was_to_be(
+def test_hard_case_27_a_kill_leaves_what_was_or_what_was_to_be(
     scenes: dict[str, Scene], lengths: dict[str, int], tmp_path: Path
 ) -> None:
     told = trials(scenes, lengths, tmp_path, TRIALS)

@@ -205,7 +205,7 @@ def test_failures_count_as_rejections_and_what_could_not_be_judged_does_not(
     assert house.store.reject(AGENT, draft.revision_id, PERSON) == 1
 
 
-def test_a_full_disk_at_any_step_of_a_draft_leaves_nothing(house: AgentHouse) -> None:
+def test_hard_case_27_a_full_disk_at_any_step_of_a_draft_leaves_nothing(house: AgentHouse) -> None:
     house.store.draft(an_artifact(1), None, MACHINE)
     counting = FullDisk(0)
     house.with_(disk=counting).store.draft(an_artifact(2), None, MACHINE)

@@ -31,7 +31,7 @@ def put_away(house: AgentHouse, *revisions: Revision) -> None:
         house.desk.quarantine(revision.agent_id, revision.revision_id, MACHINE)
 
 
-def test_a_storm_freezes_promotions_and_what_stands_stays(
+def test_hard_case_49_a_storm_freezes_promotions_and_what_stands_stays(
     house: AgentHouse, crowd: list[Revision]
 ) -> None:
     last = crowd[-1]

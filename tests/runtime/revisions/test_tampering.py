@@ -82,7 +82,7 @@ def test_a_tampered_file_is_named_and_the_revision_is_not_used(
     assert house.active() == first.revision_id
 
 
-def test_a_folder_of_a_revision_that_is_a_link_is_refused(house: AgentHouse) -> None:
+def test_hard_case_8_a_folder_of_a_revision_that_is_a_link_is_refused(house: AgentHouse) -> None:
     revision = house.installed(an_artifact(1))
     lies = place(house, revision)
     moved = house.data / "elsewhere"
@@ -107,7 +107,7 @@ def test_a_whole_revision_in_the_place_of_another_is_refused(house: AgentHouse) 
 
 
 @pytest.mark.parametrize("how", ["changed", "removed", "linked"])
-def test_a_tampered_gate_record_is_no_evidence(house: AgentHouse, how: str) -> None:
+def test_hard_case_36_a_tampered_gate_record_is_no_evidence(house: AgentHouse, how: str) -> None:
     revision = house.installed(an_artifact(1))
     record = sorted((place(house, revision) / "gates").iterdir())[0]
     TAMPERINGS[how](record)

@@ -25,7 +25,7 @@ def rival(data: Path, start: int) -> subprocess.Popen[str]:
     return process
 
 
-def test_two_writers_are_fenced_by_the_number_of_the_last_move(tmp_path: Path) -> None:
+def test_hard_case_32_two_writers_are_fenced_by_the_number_of_the_last_move(tmp_path: Path) -> None:
     with agent_house(tmp_path):
         pass
     rivals = [rival(tmp_path, 100), rival(tmp_path, 200)]

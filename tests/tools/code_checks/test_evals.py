@@ -63,7 +63,7 @@ def case_rules(old: str, new: str) -> set[str]:
         ("TOLERANCE = 0.01", "TOLERANCE = 0.5", "bounds"),
     ],
 )
-def test_weaker_code_of_evals_is_refused(old: str, new: str, rule: str) -> None:
+def test_hard_case_6_weaker_code_of_evals_is_refused(old: str, new: str, rule: str) -> None:
     assert f"ROBO-evals-{rule}" in code_rules(old, new)
 
 
@@ -93,7 +93,7 @@ def test_evals_may_ask_more(old: str, new: str) -> None:
         ("[", "[[", "json"),
     ],
 )
-def test_weaker_cases_are_refused(old: str, new: str, rule: str) -> None:
+def test_hard_case_6_weaker_cases_are_refused(old: str, new: str, rule: str) -> None:
     assert f"ROBO-evals-{rule}" in case_rules(old, new)
 
 

@@ -76,7 +76,7 @@ def test_without_namespaces_tier_b_is_found_and_says_why(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["landlock", "seccomp"])
-def test_without_landlock_or_seccomp_generated_code_stays_off(what: str) -> None:
+def test_hard_case_22_without_landlock_or_seccomp_generated_code_stays_off(what: str) -> None:
     found = found_where_refused(what)
     assert found["tier"] == without_scripts(Tier.D)
     assert what in found["reason"].lower()

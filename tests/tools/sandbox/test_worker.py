@@ -102,7 +102,7 @@ def test_one_job_leaves_nothing_for_the_next(worker: Worker) -> None:
     assert outcome.signals[0] == 0.0
 
 
-def test_a_killed_zygote_is_replaced_within_a_second(worker: Worker) -> None:
+def test_hard_case_21_a_killed_zygote_is_replaced_within_a_second(worker: Worker) -> None:
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
     began = time.monotonic()
@@ -152,7 +152,7 @@ def test_a_bad_job_never_reaches_the_box(worker: Worker) -> None:
     assert worker.served == served
 
 
-def test_descriptors_and_processes_stay_level(worker: Worker) -> None:
+def test_hard_case_15_descriptors_and_processes_stay_level(worker: Worker) -> None:
     assert is_served(worker)
     us = psutil.Process()
     before = us.num_fds(), below(worker)
