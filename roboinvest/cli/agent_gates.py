@@ -195,8 +195,10 @@ def _data(desk: BacktestDesk, asked: Asked) -> GateData | None:
     from meta_agents.evolution.market_gates import GateData
     from roboinvest.runtime.configuration.policies import fill_rules
     from tools.backtester.contract import Terms
+    from tools.bars.store import BarStore
 
-    if asked.bars is None and not (desk.folder / "bars").exists():
+    store = desk.folder / "bars"
+    if asked.bars is None and not (store.exists() and BarStore(store).ls()):
         return None
     found, settings = desk.bars(asked), desk.settings
     terms = Terms(

@@ -63,8 +63,11 @@ def test_a_pure_transform_goes_from_a_folder_to_being_active(ada: Typist) -> Non
     assert len(list((ada.place / "data" / "traces").iterdir())) == 1
 
 
-def test_a_strategy_is_told_what_it_lacks(ada: Typist) -> None:
+@pytest.mark.parametrize("store", ["none", "empty"])
+def test_a_strategy_is_told_what_it_lacks(ada: Typist, store: str) -> None:
     ada.value("draft", laid(ada.place, a_strategy()), "--agent", "trader")
+    if store == "empty":  # as a daemon leaves it
+        (ada.place / "data" / "bars").mkdir()
     ended = ada.agents("gate", "trader")
     assert ended.code == 1
     assert "not run: give bars" in ended.out

@@ -195,15 +195,15 @@ def _revision(book: RevisionBook, agent: str, digits: str) -> Revision:
     if not digits:
         active = book.alias(agent).revision_id
         found = [each for each in own if each.revision_id == active]
-        what = "an active revision"
+        what = "active revision"
     else:
         found = [each for each in own if each.revision_id.startswith(digits.lower())]
-        what = f"one revision {digits!r}"
+        what = f"single revision {digits!r}"
     if len(found) != 1:
         known = ", ".join(each.short for each in own[-10:]) or "none"
         raise BadInput(
-            f"{agent} has not {what} but {len(found)}; it has {known}: "
-            f"`roboinvest agents history {agent}`"
+            f"{agent} has no {what}; it has {known}, named as {AGENT}{agent}@DIGITS; "
+            f"see `roboinvest agents history {agent}`"
         )
     return found[0]
 

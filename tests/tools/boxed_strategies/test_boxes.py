@@ -120,10 +120,11 @@ def test_a_zygote_killed_in_the_middle_of_a_walk_changes_nothing(tmp_path: Path)
 
 def test_a_box_that_gets_nowhere_is_not_the_candidates_fault() -> None:
     source = IMPORTS + HEAD + "import os\ndef scan(now, p):\n    os.read(3, 8)\n"
-    with boxes_of(Tier.B, limits=Limits(cpu_s=1, wall_s=0.2)) as boxes:
-        strategy = boxed_strategy(source, "code/strategy.py", boxes)
+    with boxes_of(Tier.B) as boxes:
+        plan = boxed_strategy(source, "code/strategy.py", boxes).plan({})
+        boxes.limits = Limits(cpu_s=1, wall_s=0.2)  # of the scan alone: to declare may take longer
         with pytest.raises(TryLater, match="probe@1: the box did not get through its scan"):
-            signals_of(strategy.plan({}), market("A")["AAA"], Timeframe.MINUTE)
+            signals_of(plan, market("A")["AAA"], Timeframe.MINUTE)
 
 
 def test_closing_ends_every_process_and_refuses_more(tmp_path: Path) -> None:
@@ -153,7 +154,6 @@ def test_threads_share_the_boxes(tmp_path: Path) -> None:
         found: dict[int, list[int]] = {}
 
         def ask(number: int) -> None:
-
             plan = boxed.plan({"back": 1 + number})
             signals = signals_of(plan, among(bars)["AAA"], Timeframe.MINUTE)
             found[number] = signals.entry.tolist()

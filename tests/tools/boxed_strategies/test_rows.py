@@ -80,6 +80,7 @@ def test_rows_that_carry_closes_come_only_where_several_came_in_between() -> Non
     bars, columns = bars_of(3)
     rows = rows_of(bars, columns, len(bars))
     carried = rows.table[rows.table[:, 0] == CARRIED]
+    assert len(carried) > 0
     assert np.isnan(carried[:, 1 : 1 + len(NAMES)]).all()
     closes = rows.table[:, 1 + len(NAMES) :]
     for at, other in enumerate(bars.others.values()):

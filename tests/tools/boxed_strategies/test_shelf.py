@@ -82,11 +82,11 @@ def test_an_agents_revision_is_found_by_its_first_digits(house: AgentHouse) -> N
         plan = shelf.find(named).plan({"period": 20})
         installed = Installed(stamp="a@1", plan=plan, revision=shelf.revision_of(named))
         assert installed.source == f"strategy:a@1+{other.revision_id[:SHORT]}"
-        with pytest.raises(BadInput, match="scout has not an active revision but 0; it has"):
+        with pytest.raises(BadInput, match="scout has no active revision; it has "):
             shelf.find("agent:scout")
-        with pytest.raises(BadInput, match="has not one revision 'zz' but 0"):
+        with pytest.raises(BadInput, match="has no single revision 'zz'"):
             shelf.find("agent:scout@zz")
-        with pytest.raises(BadInput, match="nobody has not an active revision but 0; it has none"):
+        with pytest.raises(BadInput, match="nobody has no active revision; it has none"):
             shelf.find("agent:nobody")
 
 

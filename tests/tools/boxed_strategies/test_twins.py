@@ -143,6 +143,7 @@ def test_leak_detectors_judge_a_boxed_strategy_as_its_twin(boxes: Boxes, tmp_pat
         for strategy in (boxed, plain)
     ]
     ours, theirs = ({each.detector: each for each in report.findings} for report in reports)
+    assert theirs
     assert {name: each.verdict for name, each in ours.items()} == {
         name: each.verdict for name, each in theirs.items()
     }, ours
