@@ -35,11 +35,10 @@ def words(judged: Judged) -> str:
     return " | ".join(finding.text for finding in judged.findings)
 
 
-def failed(evaluator: Evaluator, artifact: Artifact, word: str) -> Judged:
-    """Judge an artifact that must fail, with these words."""
+def failed(evaluator: Evaluator, artifact: Artifact) -> Judged:
+    """Judge an artifact that must fail; what for is looked at by the test, in `words`."""
     judged = evaluator.judge(review_of(artifact))
     assert judged.verdict is Verdict.FAILED, judged
-    assert word in words(judged)
     return judged
 
 
@@ -88,7 +87,7 @@ def test_a_strategy_of_the_other_form_is_judged_as_well(evaluator: Evaluator) ->
 def test_hard_case_09_a_suite_that_an_agent_without_knowledge_passes_is_refused(
     evaluator: Evaluator, expect: Mapping[str, Any], who: str
 ) -> None:
-    failed(evaluator, a_transform(suite=suite(expect, expect, expect)), who)
+    assert who in words(failed(evaluator, a_transform(suite=suite(expect, expect, expect))))
 
 
 @pytest.mark.parametrize(
@@ -105,14 +104,15 @@ def test_hard_case_09_a_suite_that_an_agent_without_knowledge_passes_is_refused(
 def test_hard_case_09_always_hold_and_always_buy_pass_no_suite_of_strategies(
     evaluator: Evaluator, expect: Mapping[str, Any], who: str
 ) -> None:
-    failed(evaluator, a_strategy(suite=suite(expect, expect, expect, kind="strategy")), who)
+    thrice = suite(expect, expect, expect, kind="strategy")
+    assert who in words(failed(evaluator, a_strategy(suite=thrice)))
 
 
 def test_a_floor_does_not_fail_for_a_parameter_that_it_does_not_know(evaluator: Evaluator) -> None:
     loose = suite({"at_most": 60}, {"at_most": 60}, {"at_most": 60}, kind="strategy")
     for case in loose["cases"]:
         case["params"] = {"period": 10}
-    failed(evaluator, a_strategy(suite=loose), "the null agent passes it")
+    assert "the null agent passes it" in words(failed(evaluator, a_strategy(suite=loose)))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,8 @@ def test_a_floor_does_not_fail_for_a_parameter_that_it_does_not_know(evaluator: 
 def test_an_empty_or_silent_suite_is_refused(
     evaluator: Evaluator, written: Mapping[str, Any], word: str
 ) -> None:
-    judged = failed(evaluator, a_transform(suite=written), word)
+    judged = failed(evaluator, a_transform(suite=written))
+    assert word in words(judged)
     assert judged.trace is None
 
 
@@ -155,8 +156,9 @@ def test_the_version_before_is_no_floor_where_the_suite_is_the_same(evaluator: E
 
 
 def test_a_wrong_answer_fails_and_names_the_case_and_not_the_answer(evaluator: Evaluator) -> None:
-    judged = failed(evaluator, a_transform("def transform(c):\n    return c['close'] * 3\n"), "one")
-    assert "values" in words(judged)
+    judged = failed(evaluator, a_transform("def transform(c):\n    return c['close'] * 3\n"))
+    assert "case one: values" in words(judged)
+    assert not any(letter.isdigit() for letter in words(judged))
     assert judged.groups == {"main": False, "causal": True}
     assert judged.trace is not None
     assert judged.trace.exit_code == 1
@@ -178,7 +180,7 @@ def test_a_wrong_answer_fails_and_names_the_case_and_not_the_answer(evaluator: E
 def test_hard_case_01_whatever_ends_without_the_right_numbers_is_a_failure(
     evaluator: Evaluator, code: str, category: str
 ) -> None:
-    failed(evaluator, a_transform(code), f"case one: {category}")
+    assert f"case one: {category}" in words(failed(evaluator, a_transform(code)))
 
 
 PATCHING = """
@@ -216,11 +218,11 @@ def transform(columns):
 
 
 def test_hard_case_02_patched_libraries_change_nothing_outside(evaluator: Evaluator) -> None:
-    failed(evaluator, a_transform(PATCHING), "case one: values")
+    assert "case one: values" in words(failed(evaluator, a_transform(PATCHING)))
 
 
 def test_hard_case_03_there_is_no_expected_answer_on_the_stack(evaluator: Evaluator) -> None:
-    failed(evaluator, a_transform(WALKING), "case one: values")
+    assert "case one: values" in words(failed(evaluator, a_transform(WALKING)))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_hard_case_03_there_is_no_expected_answer_on_the_stack(evaluator: Evalua
 def test_hard_case_10_a_transform_that_reads_later_rows_is_not_causal(
     evaluator: Evaluator, code: str
 ) -> None:
-    failed(evaluator, a_transform(code), "looks_at_the_past_only: causal")
+    assert "looks_at_the_past_only: causal" in words(failed(evaluator, a_transform(code)))
 
 
 def test_hard_case_04_behaving_well_at_the_length_of_a_known_case_is_seen(
@@ -245,7 +247,7 @@ def test_hard_case_04_behaving_well_at_the_length_of_a_known_case_is_seen(
         "def transform(c):\n    x = c['close']\n"
         "    return 2 * x if len(x) in (2, 3, 40) else 0 * x\n"
     )
-    failed(evaluator, a_transform(code), "looks_at_the_past_only: causal")
+    assert "looks_at_the_past_only: causal" in words(failed(evaluator, a_transform(code)))
 
 
 KNOWS_THE_CASES = CROSSING.replace(
@@ -259,7 +261,8 @@ KNOWS_THE_CASES = CROSSING.replace(
 
 def test_hard_case_04_the_house_has_cases_that_nobody_has_seen(evaluator: Evaluator) -> None:
     """The author's cases end before that day; those of the house go on, from seeds of its own."""
-    judged = failed(evaluator, a_strategy(KNOWS_THE_CASES), "case house_")
+    judged = failed(evaluator, a_strategy(KNOWS_THE_CASES))
+    assert "case house_" in words(judged)
     assert judged.groups["house"] is False
 
 
@@ -275,16 +278,18 @@ def test_the_seeds_of_the_house_change_with_every_byte(evaluator: Evaluator) -> 
 
 
 def test_two_equal_runs_that_differ_are_no_answer(evaluator: Evaluator) -> None:
+    # the bytes of a clock that never shows the same twice, too small to be wrong answers
     code = (
-        "import time\n\ndef transform(c):\n"
-        "    return 2 * c['close'] + (time.perf_counter_ns() % 97) * 1e-12\n"
+        "import time\n\ndef transform(c):\n    now = time.perf_counter_ns()\n"
+        "    shifts = [(now >> 8 * row & 255) * 1e-12 for row in range(len(c['close']))]\n"
+        "    return 2 * c['close'] + shifts\n"
     )
-    failed(evaluator, a_transform(code), "unsteady")
+    assert "unsteady" in words(failed(evaluator, a_transform(code)))
 
 
 def test_a_strategy_that_raises_fails_with_its_category(evaluator: Evaluator) -> None:
     code = CROSSING.replace("    return Scan(", "    1 / 0\n    return Scan(")
-    failed(evaluator, a_strategy(code), "case buys_a_rise: code")
+    assert "case buys_a_rise: code" in words(failed(evaluator, a_strategy(code)))
 
 
 def test_hard_case_53_what_a_candidate_says_of_itself_is_in_no_record(

@@ -101,16 +101,15 @@ def words(judged: Judged) -> str:
     return " | ".join(finding.text for finding in judged.findings)
 
 
-def test_a_strategy_with_an_edge_passes_both_and_comes_to_the_same_again(
-    data: GateData, book: Open, boxes: Boxes
+@pytest.mark.parametrize("judge", [backtest, walk])
+def test_a_strategy_with_an_edge_passes_and_comes_to_the_same_again(
+    data: GateData, book: Open, boxes: Boxes, judge: Callable[..., Judged]
 ) -> None:
-    for judge in (backtest, walk):
-        judged = judge(data, book, in_boxes(boxes), REBOUND)
-        assert judged.verdict is Verdict.PASSED, words(judged)
-        assert judged.trace is not None
-        assert judged.trace.exit_code == 0
-        again = judge(data, book, in_boxes(boxes), REBOUND)
-        assert again.trace == judged.trace
+    judged = judge(data, book, in_boxes(boxes), REBOUND)
+    assert judged.verdict is Verdict.PASSED, words(judged)
+    assert judged.trace is not None
+    assert judged.trace.exit_code == 0
+    assert judge(data, book, in_boxes(boxes), REBOUND).trace == judged.trace
 
 
 def test_entries_that_are_no_better_than_chance_fail(
@@ -155,8 +154,11 @@ def test_hard_case_10_a_call_that_looks_for_later_bars_finds_none(
     )
     judged = backtest(data, book, in_boxes(boxes), ahead)
     assert judged.verdict is Verdict.FAILED
+    assert "has no attribute 'bars'" in words(judged)
     shifted = REBOUND.replace('now("close") < now("close", 1)', 'now("close", -1) > now("close")')
-    assert backtest(data, book, in_boxes(boxes), shifted).verdict is Verdict.FAILED
+    judged = backtest(data, book, in_boxes(boxes), shifted)
+    assert judged.verdict is Verdict.FAILED
+    assert "asks for a bar that has not closed" in words(judged)
 
 
 def test_hard_case_11_every_run_is_a_trial_whatever_the_family_is_called(

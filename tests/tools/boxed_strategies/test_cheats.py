@@ -153,7 +153,7 @@ FAULTS = {  # what a scan does -> what is said of it
     "now.other('BBB')": "BBB is not in this run; it has no other",
     "(_ for _ in ()).throw(SystemExit)": "SystemExit",
     "__import__('os').open('/etc/passwd', 0)": "PermissionError",
-    # None, so that all that follows is zeros too: read in one piece with them or not, it is too much
+    # None, so that what follows is zeros too: read in one piece with them or not, it is too much
     "__import__('os').write(4, bytes(99)) and None": "the box ended it: output",
     "__import__('os')._exit(0)": "the box ended it: output",
     "[0 for _ in iter(int, 1)]": "the box ended it: cpu: it used",

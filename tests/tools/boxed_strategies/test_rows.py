@@ -77,11 +77,14 @@ def test_nothing_stands_in_a_row_that_was_not_known_at_its_bar() -> None:
 
 
 def test_rows_that_carry_closes_come_only_where_several_came_in_between() -> None:
-    bars, columns = bars_of(3)
+    bars, columns = bars_of(3)  # which lacks no minute, so that nothing comes in between
+    assert (rows_of(bars, columns, len(bars)).table[:, 0] == ASKED).all()
+    bars, columns = bars_of(11)  # which lacks more than half of them
     rows = rows_of(bars, columns, len(bars))
     carried = rows.table[rows.table[:, 0] == CARRIED]
     assert len(carried) > 0
     assert np.isnan(carried[:, 1 : 1 + len(NAMES)]).all()
+    assert not np.isnan(carried[:, 1 + len(NAMES) :]).all(axis=1).any()
     closes = rows.table[:, 1 + len(NAMES) :]
     for at, other in enumerate(bars.others.values()):
         told = closes[:, at][~np.isnan(closes[:, at])]

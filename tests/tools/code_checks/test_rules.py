@@ -222,7 +222,11 @@ def test_findings_are_in_one_order_and_bounded_with_the_worst_kept() -> None:
 @settings(max_examples=150, deadline=None, print_blob=True)
 @given(st.binary(max_size=400), st.sampled_from(["code/a.py", "evals/a.json", "spec/a.md"]))
 def test_bytes_of_any_kind_are_judged(content: bytes, path: str) -> None:
-    judged({path: content}, frozenset(), {path: content[::-1]})
+    files, before = {path: content}, {path: content[::-1]}
+    report = judged(files, frozenset(), before)
+    assert {each.path for each in report.findings} <= {path, ""}
+    assert bool(at(report, "ROBO-unchanged", 0)) is (files == before)
+    assert judged(files, frozenset(), before) == report
 
 
 @settings(max_examples=200, deadline=None, print_blob=True)
@@ -238,4 +242,7 @@ def test_honest_code_with_random_faults_is_judged(data: st.DataObject) -> None:
         )
         code = code[:place] + planted + code[place + gone :]
     content = code.encode("utf-8", "surrogatepass")
-    judged({"code/a.py": content, "evals/a.py": content}, frozenset(), {"evals/a.py": content})
+    files = {"code/a.py": content, "evals/a.py": content}
+    report = judged(files, frozenset(), {"evals/a.py": content})
+    assert {each.path for each in report.findings} <= {*files, ""}
+    assert not at(report, "ROBO-unchanged", 0)
