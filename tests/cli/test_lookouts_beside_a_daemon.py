@@ -7,12 +7,15 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fakes.listeners import Listener
 from tests.fakes.processes import Daemon, roboinvest
 
 TOKEN = "hunter2secret"  # noqa: S105 of no channel
 
 
+@pytest.mark.campaign
 def test_an_alert_lives_from_its_cause_to_its_recovery(bars: Path, tmp_path: Path) -> None:
     with Listener() as listener, socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))

@@ -47,6 +47,7 @@ def doctor(denied: str, data: Path) -> Mapping[str, str]:
     return found
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("denied", ["landlock", "seccomp"])
 def test_with_landlock_or_seccomp_denied_code_agents_are_off_and_the_daemon_trades_on(
     tmp_path: Path, denied: str

@@ -94,7 +94,16 @@ def fills_of(strategy: Strategy, folder: Path) -> list[tuple[object, ...]]:
     return [(f.symbol, f.filled_at, f.leg, f.qty, f.price, f.commission) for f in fills]
 
 
-@pytest.mark.parametrize("what", FILES)
+QUICK = ("a pair", "calls of a Strategy")  # the others are a campaign
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *QUICK,
+        *(pytest.param(each, marks=pytest.mark.campaign) for each in FILES if each not in QUICK),
+    ],
+)
 def test_a_replay_and_the_simulator_fill_alike_in_and_out_of_the_box(
     boxes: Boxes, what: str, tmp_path: Path
 ) -> None:
@@ -128,6 +137,7 @@ class Breaking:
         return await self._calls.run(call, lane=lane, deadline_s=deadline_s)
 
 
+@pytest.mark.campaign
 def test_a_box_killed_again_and_again_changes_no_fill(boxes: Boxes, tmp_path: Path) -> None:
     boxed, plain = twins(tmp_path, CALLS_IN_A_STRATEGY, boxes)
 

@@ -99,6 +99,7 @@ def play(folder: Path, steps: int, trials: int, seed: int) -> list[tuple[int, in
     )
 
 
+@pytest.mark.campaign
 def test_an_attempt_is_told_before_it_acts_and_acts_once_whatever_kills_the_process(
     tmp_path: Path, steps: int
 ) -> None:

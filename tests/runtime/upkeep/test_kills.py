@@ -102,6 +102,7 @@ def play(scene: Path, place: Path, steps: Sequence[int]) -> dict[int, Mapping[st
     return dict(zip(steps, stored, strict=True))
 
 
+@pytest.mark.campaign
 def test_a_round_that_is_killed_at_any_step_is_ended_by_the_next_one(
     scene: Path, length: int, tmp_path: Path
 ) -> None:
