@@ -19,6 +19,7 @@ from roboinvest.cli import (
     audit,
     data,
     explain,
+    governance,
     halt,
     llm,
     locks,
@@ -63,6 +64,7 @@ app.add_typer(agents.app, name="agents")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(governance.app, name="governance")
 app.add_typer(notify.app, name="notify")
 app.command()(setup.schema)
 

@@ -27,7 +27,8 @@ _COUNTED: Final = frozenset(  # what was tried is tried, whatever run comes next
     {"backtests.db", "backtests.db-wal", "backtests.db-shm", "backtests.db-lock", "backtests"}
 )
 _GOVERNED: Final = frozenset(  # who was let in, thrown out or changed, and who said so
-    {"agents", "governance.db", "governance.db-wal", "governance.db-shm", "audit_anchors.jsonl"}
+    {"agents", "traces", "governance.db", "governance.db-wal", "governance.db-shm"}
+    | {"audit_anchors.jsonl", "overseer.db", "overseer.db-wal", "overseer.db-shm"}
 )
 _STAYS: Final = (
     frozenset({"lock", "HALT", "README.md", "moving.json", "control.sock"})

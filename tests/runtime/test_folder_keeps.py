@@ -7,7 +7,7 @@ from pathlib import Path
 
 from roboinvest.runtime.folder import DataFolder
 
-KEPT = ("llm.db", "backtests.db", "governance.db", "audit_anchors.jsonl")
+KEPT = ("llm.db", "backtests.db", "governance.db", "audit_anchors.jsonl", "overseer.db")
 
 
 def test_what_was_spent_tried_and_decided_stays_where_it_is(tmp_path: Path) -> None:
