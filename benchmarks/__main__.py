@@ -23,6 +23,7 @@ from benchmarks import (
     models,
     orders,
     process,
+    reports,
     ticks,
     virtual,
 )
@@ -45,6 +46,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     boxes.FAMILY: boxes.rows,
     code_checks.FAMILY: code_checks.rows,
     lookouts.FAMILY: lookouts.rows,
+    reports.FAMILY: reports.rows,
 }
 KEPT_OVER_BOOTS: Final = Path("/var/tmp")  # noqa: S108 on a disk, where /tmp is often memory
 

@@ -21,12 +21,14 @@ from roboinvest.cli import (
     explain,
     governance,
     halt,
+    health,
     llm,
     locks,
     look,
     mandate,
     notify,
     prompts,
+    report,
     run,
     setup,
 )
@@ -47,7 +49,8 @@ app.command()(setup.doctor)
 app.command()(run.run)
 app.command()(run.once)
 app.command()(look.status)
-app.command()(look.report)
+app.add_typer(report.app, name="report")
+app.command()(health.health)
 app.command()(look.positions)
 app.command()(look.orders)
 app.command()(look.trades)

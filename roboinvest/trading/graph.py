@@ -15,8 +15,10 @@ from typing import Any, Final, Protocol, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 
+from roboinvest.core.oversight.spans import SpanBook, SpanKind
 from roboinvest.trading.state import TickState
 
+SERVICE: Final = "trading"  # as spans call it
 TICK_TIMEOUT_S: Final = 60.0
 RECURSION_LIMIT: Final = 25  # the library's default lets a loop run ten thousand steps
 
@@ -39,8 +41,16 @@ class TradingGraph:
     """WorldMonitor -> Strategy -> TradeExecutor -> Budget -> RAGPlaybook."""
 
     def __init__(
-        self, *, monitor: Node, strategy: Node, executor: Node, budget: Node, playbook: Node
+        self,
+        *,
+        monitor: Node,
+        strategy: Node,
+        executor: Node,
+        budget: Node,
+        playbook: Node,
+        spans: SpanBook | None = None,
     ) -> None:
+        """Take the agents, and where the time of each is noted; None: nowhere."""
         nodes = {
             "world_monitor": monitor,
             "strategy_agent": strategy,
@@ -51,7 +61,7 @@ class TradingGraph:
         builder = StateGraph(TickState)
         previous = START
         for name, node in nodes.items():
-            builder.add_node(name, node)
+            builder.add_node(name, node if spans is None else _timed(name, node, spans))
             builder.add_edge(previous, name)
             previous = name
         builder.add_edge(previous, END)
@@ -66,3 +76,13 @@ class TradingGraph:
         config = RunnableConfig(recursion_limit=RECURSION_LIMIT)
         async with asyncio.timeout(TICK_TIMEOUT_S):
             return cast("TickState", await self._graph.ainvoke(state, config))
+
+
+def _timed(name: str, node: Node, spans: SpanBook) -> Node:
+    """Return a node that does the same and has its time noted."""
+
+    async def timed(state: TickState) -> TickState:
+        with spans.span(SERVICE, name, SpanKind.TIME):
+            return await node(state)
+
+    return timed
