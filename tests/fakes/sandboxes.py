@@ -96,7 +96,8 @@ class Trap:
             found.append("the forbidden thing worked")
         found += self._changes()
         found += [f"it reached {name}" for name in self._heard()]
-        if self.decoy.poll() is not None:
+        if not _answers(self.decoy):
+            _end(self.decoy)
             found.append("it killed another process")
             self.decoy = _decoy(self.secret)
         return found
@@ -209,9 +210,29 @@ def below(worker: JobRunner) -> int:
 
 
 def _decoy(secret: str) -> subprocess.Popen[bytes]:
-    """Start a process that jobs may signal, as far as users go."""
+    """Start a process that jobs may signal, as far as users go, and that repeats what it reads."""
     user = NOBODY if os.getuid() == 0 else None
-    return subprocess.Popen(["/bin/sleep", "600"], env={VARIABLE: secret}, user=user, group=user)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        ["/bin/cat"],
+        env={VARIABLE: secret},
+        user=user,
+        group=user,
+        stdin=pipe,
+        stdout=pipe,
+        bufsize=0,
+    )
+
+
+def _answers(decoy: subprocess.Popen[bytes]) -> bool:
+    """Ask the decoy: one that was sent a deadly signal never answers, however late it is reaped."""
+    assert decoy.stdin is not None
+    assert decoy.stdout is not None
+    try:
+        decoy.stdin.write(b".")
+    except BrokenPipeError:
+        return False
+    return decoy.stdout.read(1) == b"."
 
 
 def _restore(value: str | None) -> None:
@@ -223,7 +244,7 @@ def _restore(value: str | None) -> None:
 
 def _end(decoy: subprocess.Popen[bytes]) -> None:
     decoy.kill()
-    decoy.wait()
+    decoy.communicate()
 
 
 def _library() -> str:
