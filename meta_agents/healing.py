@@ -156,6 +156,12 @@ class Healer:
         if isinstance(event, AlertRaised) and event.severity is Severity.CRITICAL:
             self._wake.set()
 
+    def look_again(self) -> None:
+        """Take note of a health pass: the alert of a ladder ends as soon as its agent is well."""
+        sick = self._ward.sick()
+        if sick is not None and self._ended.keys() - {case.agent for case in triage(sick)}:
+            self._wake.set()
+
     async def run(self, ctx: ServiceContext) -> None:
         """Heal at once, then at each interval, deadline and critical alert, until cancelled."""
         loop = asyncio.get_running_loop()

@@ -44,10 +44,18 @@ class HealthWard:
         clock: Clock,
         thresholds: Thresholds,
         traits: Callable[[str], frozenset[Trait]],
+        limits_of: Callable[[str], Thresholds] | None = None,
     ) -> None:
-        """Take the limits, and who knows what holds for an agent."""
+        """Take the limits, and who knows what holds for an agent.
+
+        Args:
+            clock: the house's.
+            thresholds: by which agents are judged.
+            traits: of an agent.
+            limits_of: by which one agent is judged, where they are not the same for all.
+        """
         self._clock = clock
-        self._thresholds = thresholds
+        self._limits_of = limits_of or (lambda _: thresholds)
         self._traits = traits
         self._at: datetime | None = None
         self._healths: Mapping[str, AgentHealth] = {}
@@ -85,7 +93,7 @@ class HealthWard:
         if health is None or self._at is None:
             return None
         elapsed_s = (self._at - since).total_seconds()
-        figure = _figure(metric, health, self._thresholds, elapsed_s)
+        figure = _figure(metric, health, self._limits_of(agent), elapsed_s)
         if figure is None:
             return None
         return Reading(value=figure.value, at=self._at, observations=figure.observations)
@@ -100,7 +108,7 @@ class HealthWard:
         if health.status is Status.DEGRADED and now - health.since < DEGRADED_FOR:
             return None
         what = health.findings[0].what
-        figure = _figure(what, health, self._thresholds, 0.0)
+        figure = _figure(what, health, self._limits_of(health.name), 0.0)
         if figure is None:
             return None
         known = self._causes.get(health.name)

@@ -17,6 +17,7 @@ from roboinvest.app.hindsight import cutoffs_of
 from roboinvest.app.language_models import OpenedModels
 from roboinvest.app.lookouts import Lookouts
 from roboinvest.app.options import Outcome, RunOptions
+from roboinvest.app.overseer import Oversight
 from roboinvest.app.trading_floor import START_WITHIN_S, TradingFloor
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
@@ -38,6 +39,7 @@ from roboinvest.runtime.llm.outcomes import OutcomeLinker
 from roboinvest.runtime.llm.rules import RulesModel
 from roboinvest.runtime.llm.today import TodaysSpend
 from roboinvest.runtime.llm.watch import ALERT_PREFIX, ModelWatch
+from roboinvest.runtime.oversight.fuse import Blown
 from roboinvest.runtime.recall.opening import open_recall
 from roboinvest.runtime.recall.recall import Recall, RecallState
 from roboinvest.runtime.reports.writer import ReportWriter
@@ -107,6 +109,7 @@ class House:
         self._models = models or OpenedModels(model=RulesModel(clock))
         self._bus = EventBus(self._clock)
         self._probe = LagProbe(on_stall=lambda stall_s: self._tree().forgive(stall_s))
+        self.oversight = self._overseen(installed, secrets or Secrets())
         self.floor = TradingFloor(
             settings,
             market,
@@ -120,6 +123,7 @@ class House:
             opens=opens,
             models=self._models,
             installed=installed,
+            spans=self.oversight.spans if self.oversight else None,
         )
         self._lookouts = Lookouts(
             settings,
@@ -169,7 +173,7 @@ class House:
             if self._stop_asked is not None:
                 self._supervisor.request_stop(self._stop_asked)
             end = await self._supervisor.run()
-            if end.error is not None:
+            if isinstance(end.error, NotRecorded):
                 raise end.error
             return Outcome(
                 exit_code=end.exit_code,
@@ -181,6 +185,8 @@ class House:
             await self.floor.close()
             await store.close()
             self.governance.close()
+            if self.oversight:
+                self.oversight.close()
             for pool in (self._files, self._recall_pool):
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -250,6 +256,7 @@ class House:
             *self._lookouts.children(board, reports, lambda: self._tree().essentials_run()),
             *self._keepers(store, reports),
             *self._minds(board),
+            *((Child(service=self.oversight.fuse, essential=True),) if self.oversight else ()),
         )
         trading = Child(
             service=self.floor.service(store, reports, self._market_ended),
@@ -266,6 +273,7 @@ class House:
                 Group(children=(trading,)),
                 Group(children=(Child(service=self._liveness()),)),
                 Group(children=self.governance.children(self._bus.publish, board)),
+                Group(children=self._watchers(board)),
             ],
             clock=self._clock,
             rng=self._chance,
@@ -273,8 +281,35 @@ class House:
             limits=restart_limits(self._settings),
             stop_grace_s=self._settings.supervisor.stop_grace_s,
             on_stopping=lambda: self._begin_to_stop(forced),
-            hopeless=(NotRecorded,),
+            hopeless=(NotRecorded, Blown),
         )
+
+    def _overseen(self, installed: Installed | None, secrets: Secrets) -> Oversight | None:
+        """Return who looks after the house, and let it look over the shoulder of the models."""
+        if self._settings.overseer.enabled == "off":
+            return None
+        found = Oversight(
+            self._settings,
+            self._market,
+            self._folder,
+            models=self._models,
+            installed=installed,
+            bus=self._bus,
+            gate=self._gate,
+            halt_file=self._halt_file,
+            lag_s=lambda: self._probe.current_s(),
+            clock=self._clock,
+            in_flight=self._in_flight,
+            secrets=secrets,
+        )
+        self._models = found.models
+        return found
+
+    def _watchers(self, board: AlertBoard) -> tuple[Child, ...]:
+        if self.oversight is None:
+            return ()
+        has_broker = self.floor.opened().halts_itself
+        return self.oversight.children(self._tree, board, self.counts, has_broker=has_broker)
 
     def _begin_to_stop(self, forced: ForcedExit) -> None:
         """Let nothing more leave: services are stopped one by one, and trading is not the first.

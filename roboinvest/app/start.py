@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from meta_agents.meeting.question import MEETING
 from roboinvest.app.hindsight import in_disguise
 from roboinvest.app.house import House
 from roboinvest.app.language_models import open_models
@@ -34,7 +35,7 @@ from tools.boxed_strategies.shelf import StrategyShelf
 from tools.data_fetcher.live_market import live_market
 from tools.markets import Market, open_market
 
-TASKS: Final = (STRATEGY_TASK, READ_NEWS)  # every question that a model may be asked
+TASKS: Final = (STRATEGY_TASK, READ_NEWS, MEETING)  # every question that a model may be asked
 
 
 def start(

@@ -20,6 +20,7 @@ from roboinvest.core.errors import TryLater
 from roboinvest.core.events import TradingState
 from roboinvest.core.mandate import standing
 from roboinvest.core.market.updates import DataCounts
+from roboinvest.core.oversight.spans import SpanBook
 from roboinvest.core.ports import Broker, Clock, MarketClock, MarketFeed
 from roboinvest.core.records import EMPTY_DIGEST
 from roboinvest.core.risk import limits_snapshot
@@ -87,11 +88,12 @@ class TradingFloor:
         max_ticks: int | None,
         models: OpenedModels,
         installed: Installed | None = None,
+        spans: SpanBook | None = None,
         opens: Callable[..., OpenedBroker] = open_broker,
     ) -> None:
         self._opens, self._models, self._model = opens, models, models.model
         self._settings, self._secrets = settings, secrets
-        self._installed = installed
+        self._installed, self._spans = installed, spans
         self._market, self._folder = market, folder
         self._gate, self._bus = gate, bus
         self._clock, self._in_flight = clock, in_flight
@@ -293,6 +295,7 @@ class TradingFloor:
             ),
             budget=books.budget,
             playbook=RAGPlaybookAgent(books.playbook, length),
+            spans=self._spans,
         )
 
     def _decider(self, feed: MarketFeed, books: Books) -> Node:

@@ -57,6 +57,7 @@ class ServiceFailed(Event):
     reason: str
     restarts: int
     quarantined: bool
+    fingerprint: str = ""  # of what it raised, as `oversight.fingerprints` has it; "": nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

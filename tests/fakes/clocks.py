@@ -33,6 +33,7 @@ class LoopClock:
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
+        self._loop: asyncio.AbstractEventLoop | None = None  # the last one that asked
 
     def now(self) -> datetime:
         """Return the wall time: the start plus the loop's time."""
@@ -43,5 +44,10 @@ class LoopClock:
         self._start += timedelta(seconds=seconds)
 
     def monotonic(self) -> float:
-        """Return the loop's time in seconds."""
-        return asyncio.get_running_loop().time()
+        """Return the loop's time in seconds; a thread that works for a loop gets that one's."""
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if self._loop is None:
+                raise
+        return self._loop.time()

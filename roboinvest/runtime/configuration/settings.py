@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from roboinvest.runtime.configuration.governance_sections import GovernanceSettings
 from roboinvest.runtime.configuration.llm_sections import LlmSettings
 from roboinvest.runtime.configuration.notify_sections import MetricsSettings, NotifySettings
+from roboinvest.runtime.configuration.overseer_sections import OverseerSettings
 from roboinvest.runtime.configuration.sections import (
     BrokerKind,
     BrokerSettings,
@@ -60,6 +61,7 @@ class Settings(Section):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     strategy: StrategySettings = Field(default_factory=StrategySettings)
     governance: GovernanceSettings = Field(default_factory=GovernanceSettings)
+    overseer: OverseerSettings = Field(default_factory=OverseerSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     supervisor: SupervisorSettings = Field(default_factory=SupervisorSettings)
     reports: ReportsSettings = Field(default_factory=ReportsSettings)

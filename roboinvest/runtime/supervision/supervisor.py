@@ -31,6 +31,7 @@ from roboinvest.core.events import (
     ServiceRecovered,
     Severity,
 )
+from roboinvest.core.oversight.fingerprints import fingerprint_of
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.supervision.keeping import Asked, End, Kept, UnitOfRestart, units_of
 from roboinvest.runtime.supervision.restarts import RestartLimits, RestartRecord
@@ -238,6 +239,7 @@ class Supervisor:
                 reason=end.reason,
                 restarts=kept.record.restarts,
                 quarantined=kept.state is ServiceState.QUARANTINED,
+                fingerprint="" if end.error is None else fingerprint_of(end.error),
             )
         )
 
@@ -274,8 +276,7 @@ class Supervisor:
     async def _take_down(self, unit: UnitOfRestart, kept: Kept) -> bool:
         """Stop a service after those that depend on it; False: the house is ending instead."""
         for other in (*unit.after(kept), kept):
-            was_up = other.is_up
-            stopped = await self._stop(other, other.child.stop_within_s)
+            was_up, stopped = other.is_up, await self._stop(other, other.child.stop_within_s)
             if was_up:
                 other.state = ServiceState.DOWN
             if not stopped:
@@ -337,14 +338,12 @@ class Supervisor:
             self._log.warning("service_stopped_with_error", service=kept.name, exc_info=error)
 
     def _note_recovery(self, kept: Kept) -> None:
-        kept.in_trouble = False
-        self._publish(ServiceRecovered(at=self._clock.now(), service=kept.name))
+        at, kept.in_trouble = self._clock.now(), False
+        self._publish(ServiceRecovered(at=at, service=kept.name))
         if kept.is_alerted:
             kept.is_alerted = False
             text = f"{kept.name} makes progress again"
-            self._publish(
-                AlertResolved(at=self._clock.now(), key=f"service.{kept.name}", message=text)
-            )
+            self._publish(AlertResolved(at=at, key=f"service.{kept.name}", message=text))
 
     def _escalate(self, kept: Kept, reason: str) -> None:
         self._alert(kept, Severity.CRITICAL, f"{reason}; the daemon stops with code {ESCALATED}")
@@ -359,6 +358,7 @@ class Supervisor:
                 severity=severity,
                 kind="system",
                 message=text,
+                caused_by=f"agent.{kept.name}",  # where the Overseer told of it before
             )
         )
 

@@ -1,0 +1,229 @@
+"""The Overseer: knows every agent, feels their pulse, and says who is unwell because of whom.
+
+Whoever works registers with a name and plain metadata, and is from then on looked at with all the
+others: judged from what it did lately, its cause named by rules, its root found in the graph of
+dependencies. A look at thousands of agents is taken in slices, so that trading never waits for it.
+Deliberately absent: hands. Who heals, raises alerts or writes reports is handed what was found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from meta_agents.overseer_evidence import Terms, evidence_of
+from roboinvest.core.oversight.agents import AgentCard, Roster, card_of
+from roboinvest.core.oversight.causes import Cause, Diagnosis, classify
+from roboinvest.core.oversight.health import AgentHealth, Status, judge
+from roboinvest.core.oversight.thresholds import Thresholds
+from roboinvest.core.oversight.vitals import Vitals, VitalSigns
+from roboinvest.core.ports import Clock
+
+SLICE: Final = 50  # agents that are judged before others have their turn
+DOWN: Final = frozenset({Status.FAILING, Status.OFFLINE})
+_OWN_FAULT: Final = frozenset({Cause.OWN_CODE, Cause.BAD_OUTPUT, Cause.CONFIGURATION, Cause.BUDGET})
+Sense = Callable[[float], None]  # feels pulses once, before a look; cheap, and does not raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthPass:
+    """What one look at all agents found."""
+
+    at: datetime  # UTC
+    cards: Mapping[str, AgentCard]
+    healths: Mapping[str, AgentHealth]
+    causes: Mapping[str, Diagnosis]  # of those that are not well
+    roots: Mapping[str, str]  # of those that are not well: because of whom
+    longest_hold_s: float  # for which the look kept the loop to itself
+
+    @property
+    def unwell(self) -> tuple[str, ...]:
+        """Return who is not well: those that are down first, then by name."""
+        names = [name for name, each in self.healths.items() if each.status is not Status.HEALTHY]
+        return tuple(sorted(names, key=lambda name: (self.healths[name].status not in DOWN, name)))
+
+
+class Overseer:
+    """The roster with a pulse for each agent."""
+
+    def __init__(self, clock: Clock, limits: Thresholds | None = None) -> None:
+        """Take the clock; `limits` hold for whoever registers without limits of its own."""
+        self._clock = clock
+        self._usual = Terms(limits=limits or Thresholds())
+        self._roster = Roster()
+        self._terms: dict[str, Terms] = {}
+        self._vitals: dict[str, Vitals] = {}
+        self._senses: list[Sense] = []
+        self._counts: dict[str, int] = {}
+        self.last: HealthPass | None = None
+
+    @property
+    def roster(self) -> Roster:
+        """Return who is watched; register here, not there."""
+        return self._roster
+
+    @property
+    def terms(self) -> Mapping[str, Terms]:
+        """Return how agents are judged."""
+        return self._terms
+
+    async def register_agent(self, name: str, metadata: Mapping[str, object]) -> AgentCard:
+        """Take an agent by its name and plain metadata; see `card_of`.
+
+        Raises:
+            BadInput: the metadata is malformed, the name is another agent's, a dependency is
+                unknown, or there would be a circle.
+        """
+        card = card_of(name, metadata)
+        self.register_all((card,))
+        return card
+
+    def register_all(
+        self, cards: Iterable[AgentCard], terms: Mapping[str, Terms] | None = None
+    ) -> None:
+        """Take several agents, which may depend on each other in any order; all or none.
+
+        Raises:
+            BadInput: as `register_agent`.
+        """
+        taken = tuple(cards)
+        self._roster.register_all(taken)
+        now = self._clock.monotonic()
+        for card in taken:
+            self._vitals.setdefault(card.name, Vitals(now))
+            self._terms.setdefault(card.name, (terms or {}).get(card.name, self._usual))
+
+    def retire(self, name: str) -> None:
+        """Forget an agent.
+
+        Raises:
+            BadInput: nobody is called so.
+            Refused: others depend on it.
+        """
+        self._roster.retire(name)
+        del self._vitals[name], self._terms[name]
+
+    def sense(self, sense: Sense) -> None:
+        """Let somebody feel pulses before each look, with the time (s, `Clock.monotonic`)."""
+        self._senses.append(sense)
+
+    def vitals(self, name: str) -> Vitals:
+        """Return the pulse of an agent.
+
+        Raises:
+            BadInput: nobody is called so.
+        """
+        found = self._vitals.get(name)
+        return found if found is not None else self._vitals[self._roster.card(name).name]
+
+    def pulse(self, name: str) -> Vitals | None:
+        """Return the pulse of an agent; None: nobody is called so."""
+        return self._vitals.get(name)
+
+    def limits_of(self, name: str) -> Thresholds:
+        """Return by which limits an agent is judged."""
+        return self._terms.get(name, self._usual).limits
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Count something for the hourly review, such as "insights"."""
+        self._counts[name] = self._counts.get(name, 0) + by
+
+    async def look(self) -> HealthPass:
+        """Judge everybody once, and return what was found."""
+        now, at = self._clock.now(), self._clock.monotonic()
+        for sense in self._senses:
+            sense(at)
+        before = self.last.healths if self.last is not None else {}
+        cards = dict(self._roster.cards)
+        healths: dict[str, AgentHealth] = {}
+        begun, longest = self._clock.monotonic(), 0.0
+        for number, card in enumerate(cards.values(), start=1):
+            vitals = self._vitals.get(card.name)
+            if vitals is not None:  # it may have been retired meanwhile
+                limits, old = self.limits_of(card.name), before.get(card.name)
+                healths[card.name] = judge(card, vitals.snapshot(at), limits, now, old)
+            if number % SLICE == 0:
+                longest = max(longest, self._clock.monotonic() - begun)
+                await asyncio.sleep(0)
+                begun = self._clock.monotonic()
+        unwell = [name for name, each in healths.items() if each.status is not Status.HEALTHY]
+        causes: dict[str, Diagnosis] = {}
+        for number, name in enumerate(unwell, start=1):
+            seen = evidence_of(cards[name], healths[name], self._terms, healths)
+            causes[name] = classify(seen)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+        self.last = HealthPass(
+            at=now,
+            cards=cards,
+            healths=healths,
+            causes=causes,
+            roots=self._roots(unwell, healths, causes),
+            longest_hold_s=max(longest, self._clock.monotonic() - begun),
+        )
+        return self.last
+
+    def signs(self) -> Mapping[str, VitalSigns]:
+        """Return the signs of every agent, by the last look."""
+        healths = self.last.healths if self.last is not None else {}
+        return {name: each.signs for name, each in healths.items()}
+
+    def statuses(self) -> Mapping[str, int]:
+        """Return how many agents are in each status, by the last look."""
+        found = dict.fromkeys((status.value for status in Status), 0)
+        for each in self.last.healths.values() if self.last is not None else ():
+            found[each.status.value] += 1
+        return found
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return every gauge of the machine and the process, by the last look."""
+        found: dict[str, float] = {}
+        for name in MACHINES:
+            health = self.last.healths.get(name) if self.last is not None else None
+            for gauge in health.signs.gauges if health is not None else ():
+                found[gauge.name] = gauge.value
+        return found
+
+    def take_counts(self) -> Mapping[str, int]:
+        """Return what was counted since the last time, and begin anew."""
+        found, self._counts = self._counts, {}
+        return found
+
+    def _roots(
+        self,
+        unwell: Iterable[str],
+        healths: Mapping[str, AgentHealth],
+        causes: Mapping[str, Diagnosis],
+    ) -> dict[str, str]:
+        """Return because of whom each is unwell.
+
+        Only what is down pulls others down, or what is slow, those that wait for it; and who is to
+        blame itself is its own root, whatever else is away.
+        """
+        found: dict[str, str] = {}
+        for name in unwell:
+            chain, at = [name], name
+            while at not in found and (above := self._above(at, healths, causes)) is not None:
+                at = above
+                chain.append(at)
+            found.update(dict.fromkeys(chain, found.get(at, at)))
+        return found
+
+    def _above(
+        self, name: str, healths: Mapping[str, AgentHealth], causes: Mapping[str, Diagnosis]
+    ) -> str | None:
+        """Return the dependency because of which an agent is unwell; None: there is none."""
+        cause = causes[name].cause
+        if cause in _OWN_FAULT:
+            return None
+        needs = [each for each in self._roster.card(name).dependencies if each in causes]
+        waits = cause in (Cause.DEPENDENCY, Cause.PROVIDER)
+        down = (each for each in needs if healths[each].status in DOWN)
+        slow = (each for each in needs if waits and healths[each].is_slow)
+        return next(down, None) or next(slow, None)
+
+
+MACHINES: Final = ("process", "data folder")

@@ -1,0 +1,105 @@
+"""The service that holds the daily meeting, and carries on between two of them.
+
+When the next one is due outlives the process. A veto hour ends between meetings, and what a person
+wants undone does not wait for one, so what is under way is looked at every few minutes. A file that
+is away costs a look, and nothing that was decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Final
+
+import structlog
+
+from meta_agents.governance_meeting import EVERY, NAME, Meeting
+from meta_agents.one_trouble import OneTrouble, in_words
+from roboinvest.core.errors import RoboInvestError
+from roboinvest.core.events import Event, Severity
+from roboinvest.core.ports import Clock
+from roboinvest.runtime.oversight.cadence import Cadence
+from roboinvest.runtime.oversight.file import OverseerFile
+from roboinvest.runtime.oversight.threads import Threads
+from roboinvest.runtime.supervision.service import ServiceContext
+
+LOOK_S: Final = 60.0
+FOLLOWED_LOOKS: Final = 5  # looks between two times that what is under way is carried on
+MOST_S: Final = 600.0  # that a meeting may take
+ALERT_KEY: Final = "governance_meeting.away"
+Opens = Callable[[OverseerFile], AbstractAsyncContextManager[Meeting]]
+
+
+class MeetingService:
+    """Holds meetings on one file."""
+
+    name: Final = NAME
+
+    def __init__(
+        self,
+        file: OverseerFile,
+        opens: Opens,
+        *,
+        clock: Clock,
+        threads: Threads,
+        publish: Callable[[Event], None],
+        left_open: bool = False,
+    ) -> None:
+        """Take the file, and what opens a meeting on it for as long as one is at work."""
+        self._file, self._opens = file, opens
+        self._clock, self._threads = clock, threads
+        self._cadence = Cadence(file, NAME, EVERY)
+        self._trouble = OneTrouble(
+            ALERT_KEY,
+            Severity.MEDIUM,
+            clock=clock,
+            publish=publish,
+            recovered="meetings are held again",
+        )
+        if left_open:
+            self._trouble.failed("no meeting was held since the last run")
+        self._log = structlog.get_logger("roboinvest.governance")
+        self.held = 0
+
+    async def run(self, ctx: ServiceContext) -> None:
+        """Look every minute, until cancelled."""
+        ctx.ready()
+        looks = 0
+        async for _ in ctx.every(LOOK_S):
+            ctx.idle(MOST_S)
+            await self.look(follows_up=looks % FOLLOWED_LOOKS == 0)
+            ctx.beat()
+            looks += 1
+
+    async def look(self, *, follows_up: bool) -> bool:
+        """Hold the meeting if it is due; return whether one was held."""
+        try:
+            held = await self._looked(follows_up=follows_up)
+        except (RoboInvestError, OSError) as error:
+            text = f"the meeting waits: {in_words(error)}"
+            if self._trouble.failed(text):
+                self._log.warning("meeting_waits", trouble=text)
+            return False
+        self._trouble.succeeded()
+        self.held += held
+        return held
+
+    async def _looked(self, *, follows_up: bool) -> bool:
+        now, what = self._clock.now(), "the cadence of meetings"
+        is_due = await self._threads.do(what, partial(self._cadence.due, now))
+        if not (is_due or follows_up):
+            return False
+        if not is_due and not await self._threads.do(what, self._has_met):
+            return False
+        async with self._opens(self._file) as meeting:
+            if not is_due:
+                await meeting.follow_up(now)
+                return False
+            await self._threads.do(what, partial(self._cadence.begin, now))
+            await meeting.hold(now)
+        await self._threads.do(what, partial(self._cadence.done, self._clock.now()))
+        return True
+
+    def _has_met(self) -> bool:
+        return self._cadence.standing().runs > 0

@@ -1,0 +1,161 @@
+"""The health service: looks at everybody every minute, and hands on what it found.
+
+What it found goes to healing, to the alert board and into health.json. A report that cannot be
+written is told, and the next look comes all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from meta_agents.one_trouble import in_words
+from meta_agents.overseer import DOWN, HealthPass, Overseer
+from meta_agents.overseer_alerts import PREFIX, HealthAlerts
+from meta_agents.overseer_evidence import FAILURES
+from meta_agents.overseer_machine import FOLDER
+from roboinvest.core.errors import TryLater
+from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity
+from roboinvest.core.oversight.causes import Diagnosis
+from roboinvest.core.oversight.health import AgentHealth
+from roboinvest.runtime.oversight.threads import Threads
+from roboinvest.runtime.reports.health import agent_line, health_report, write_health
+from roboinvest.runtime.supervision.service import ServiceContext
+
+INTERVAL_S: Final = 60.0
+READINGS: Final = 3  # of the machine, between two looks: a trend is drawn through them
+UNWRITABLE: Final = "health.unwritable"
+_FAILURES: Final = 2  # in a row: by then the folder itself is known to be the root, if it is
+
+
+class Ward(Protocol):
+    """What healing takes of a look."""
+
+    def take(
+        self,
+        at: datetime,
+        healths: Mapping[str, AgentHealth],
+        causes: Mapping[str, Diagnosis],
+        roots: Mapping[str, str],
+    ) -> None:
+        """Take what was found."""
+
+
+class HealthService:
+    """The service; `look_once` is one look."""
+
+    name: Final = "health"
+
+    def __init__(
+        self,
+        overseer: Overseer,
+        *,
+        measure: Callable[[], Awaitable[None]],
+        ward: Ward,
+        alerts: HealthAlerts,
+        reports: Path,
+        threads: Threads,
+        publish: Callable[[Event], None],
+        tried: Callable[[], Mapping[str, str]] = dict,
+        looked: Callable[[], None] = lambda: None,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            overseer: looks.
+            measure: takes readings of the machine.
+            ward: healing's view of the last look.
+            alerts: tells of it.
+            reports: the folder of health.json.
+            threads: for what blocks.
+            publish: hears that the report cannot be written.
+            tried: what healing did last, by agent, in words.
+            looked: hears that a look was handed on.
+            interval_s: between two looks.
+        """
+        self._overseer, self._measure, self._ward = overseer, measure, ward
+        self._alerts, self._reports, self._threads = alerts, reports, threads
+        self._publish, self._tried, self._interval_s = publish, tried, interval_s
+        self._looked = looked
+        self._unwritten = 0  # reports in a row
+        self._log = structlog.get_logger("roboinvest.health")
+        self.passes = 0
+
+    async def run(self, ctx: ServiceContext) -> None:
+        """Look at each interval, until cancelled; the machine is read more often."""
+        ctx.ready()
+        readings = 0
+        async for _ in ctx.every(self._interval_s / READINGS):
+            await self._measure()
+            if readings % READINGS == 0:
+                await self.look_once()
+                self.passes += 1
+            readings += 1
+
+    async def look_once(self) -> HealthPass:
+        """Look at everybody once, and hand on what was found."""
+        found = await self._overseer.look()
+        self._ward.take(found.at, _to_heal(found), found.causes, found.roots)
+        self._alerts.tell(found, self._overseer.terms)
+        self._looked()
+        await self._write(found)
+        return found
+
+    async def _write(self, found: HealthPass) -> None:
+        work = partial(_written, self._reports, found, dict(self._tried()))
+        try:
+            await self._threads.do("writing the health report", work)
+        except (OSError, TryLater) as error:
+            self._unwritten += 1
+            if self._unwritten == _FAILURES:
+                self._tell_of(f"health.json is not written: {in_words(error)}", found)
+            return
+        if self._unwritten >= _FAILURES:
+            text = "health.json is written again"
+            self._publish(AlertResolved(at=found.at, key=UNWRITABLE, message=text))
+        self._unwritten = 0
+
+    def _tell_of(self, text: str, found: HealthPass) -> None:
+        self._log.warning("health_not_written", trouble=text)
+        folder = found.healths.get(FOLDER)
+        is_below = folder is not None and folder.status in DOWN
+        self._publish(
+            AlertRaised(
+                at=found.at,
+                key=UNWRITABLE,
+                severity=Severity.MEDIUM,
+                kind="system",
+                message=text,
+                caused_by=PREFIX + FOLDER if is_below else None,
+            )
+        )
+
+
+def _to_heal(found: HealthPass) -> Mapping[str, AgentHealth]:
+    """Return those that healing looks at.
+
+    A service that failed lately and runs again was healed by its supervisor; one restart more
+    would only take the credit for it.
+    """
+    return {
+        name: each
+        for name, each in found.healths.items()
+        if any(finding.what != f"gauge {FAILURES}" for finding in each.findings)
+        or not each.findings
+    }
+
+
+def _written(reports: Path, found: HealthPass, tried: Mapping[str, str]) -> None:
+    lines = (
+        agent_line(
+            found.cards[name], health, because_of=found.roots.get(name), tried=tried.get(name)
+        )
+        for name, health in found.healths.items()
+    )
+    write_health(reports, health_report(found.at, lines))

@@ -1,0 +1,181 @@
+"""Who looks back: every hour what the house did, every day a report of it, and a meeting.
+
+None of it waits for trading, nor trading for it. In a replay no meeting is held, because what it
+would decide is of another day than the market's; at full speed nobody looks back at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Final
+
+from meta_agents.analyst_ports import StoredTrading
+from meta_agents.daily_report.archive import FOLDER, ReportArchive
+from meta_agents.daily_report.books import HouseBooks
+from meta_agents.daily_report.service import DailyReports
+from meta_agents.delegations import Delegations, InboxInThreads
+from meta_agents.governance_meeting import Meeting
+from meta_agents.meeting.agreements import Agreements
+from meta_agents.meeting.alone import LEVELS, SHOWN, NothingMeasured
+from meta_agents.meeting.hands import QuarantineHand
+from meta_agents.meeting.ports import Hand
+from meta_agents.meeting.sources import JsonFolder, LogInThreads, ReportFiles
+from meta_agents.overseer import Overseer
+from meta_agents.overseer_file import FileKeeper, OnFile
+from meta_agents.overseer_hands import Governed
+from meta_agents.overseer_meetings import ALERT_KEY, MeetingService
+from meta_agents.performance_analyst import PerformanceAnalystAgent
+from roboinvest.core.events import Event
+from roboinvest.core.oversight.decisions import Act
+from roboinvest.core.oversight.spans import SpanBook
+from roboinvest.core.ports import Clock, LanguageModel
+from roboinvest.runtime.alerting.board import AlertBoard
+from roboinvest.runtime.folder import DataFolder
+from roboinvest.runtime.in_flight import InFlight
+from roboinvest.runtime.log_tail import LogTail
+from roboinvest.runtime.oversight import analyst_tables, meeting_schema
+from roboinvest.runtime.oversight.file import OverseerFile
+from roboinvest.runtime.oversight.meetings import MeetingRows
+from roboinvest.runtime.oversight.threads import Threads
+from roboinvest.runtime.redaction import Redactor
+from roboinvest.runtime.supervision.service import Child
+from roboinvest.runtime.supervision.supervisor import Supervisor
+from roboinvest.runtime.telemetry import LOG_NAME
+from tools.markets import Market
+
+SCHEMAS: Final = (analyst_tables.SCHEMA, meeting_schema.SCHEMA)
+REPORT_WITHIN_S: Final = 120.0  # that one daily report may take
+# Services that no meeting may put away: who holds the house, and who would have to say so.
+SPARED: Final = frozenset(
+    {"alert_keeper", "control", "gate_watch", "lag_probe", "liveness", "governance"}
+    | {"health", "healing", "notifications", "governance_meeting", "reconciler"}
+)
+
+
+class Reviews:
+    """The services that look back."""
+
+    def __init__(
+        self,
+        market: Market,
+        folder: DataFolder,
+        *,
+        redactor: Redactor,
+        model: LanguageModel,
+        clock: Clock,
+        in_flight: InFlight,
+        publish: Callable[[Event], None],
+    ) -> None:
+        self._market, self._folder = market, folder
+        self._redactor, self._model = redactor, model
+        self._clock, self._in_flight, self._publish = clock, in_flight, publish
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reviews")
+        self._threads = Threads(self._pool, in_flight, deadline_s=REPORT_WITHIN_S)
+        self._is_replay = market.mode == "replay"
+
+    def children(
+        self,
+        keeper: FileKeeper,
+        governed: Governed,
+        tree: Callable[[], Supervisor],
+        board: AlertBoard,
+        watched: tuple[Overseer, SpanBook],
+    ) -> tuple[Child, ...]:
+        """Return the services; none at full speed."""
+        if self._market.speed is None and not self._market.is_live:
+            return ()
+        overseer, spans = watched
+        trading = StoredTrading(self._folder, self._in_flight, self._threads)
+
+        def analyst(file: OverseerFile) -> PerformanceAnalystAgent:
+            return PerformanceAnalystAgent(
+                file,
+                senses=overseer,
+                trading=None if self._market.is_simulated or self._is_replay else trading,
+                spans=spans,
+                reports=self._folder.reports,
+                redactor=self._redactor,
+                clock=self._clock,
+                threads=self._threads,
+                new_id=governed.new_id,
+                publish=self._publish,
+            )
+
+        found = [
+            Child(service=OnFile(PerformanceAnalystAgent.name, keeper, analyst), patience_s=300.0),
+            Child(service=self._daily(), patience_s=2 * REPORT_WITHIN_S),
+        ]
+        if not self._is_replay:
+            meetings = OnFile(
+                MeetingService.name,
+                keeper,
+                lambda file: self._meetings(file, governed, tree, board),
+            )
+            found.append(Child(service=meetings, patience_s=300.0))
+        return tuple(found)
+
+    def close(self) -> None:
+        """Take no more work; a thread that hangs is left behind."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _daily(self) -> DailyReports:
+        books = HouseBooks(
+            self._folder, clock=self._clock, in_flight=self._in_flight, threads=self._threads
+        )
+        return DailyReports(
+            books,
+            ReportArchive(self._folder.reports),
+            redactor=self._redactor,
+            clock=self._clock,
+            threads=self._threads,
+            publish=self._publish,
+        )
+
+    def _meetings(
+        self,
+        file: OverseerFile,
+        governed: Governed,
+        tree: Callable[[], Supervisor],
+        board: AlertBoard,
+    ) -> MeetingService:
+        hand = QuarantineHand(tree(), SPARED)
+
+        @asynccontextmanager
+        async def opens(file: OverseerFile) -> AsyncIterator[Meeting]:
+            names = [status.name for status in tree().statuses()]
+            async with self._meeting(file, governed, hand, names) as meeting:
+                yield meeting
+
+        return MeetingService(
+            file,
+            opens,
+            clock=self._clock,
+            threads=self._threads,
+            publish=self._publish,
+            left_open=bool(board.open_keys(ALERT_KEY)),
+        )
+
+    @asynccontextmanager
+    async def _meeting(
+        self, file: OverseerFile, governed: Governed, hand: Hand, agents: Sequence[str]
+    ) -> AsyncIterator[Meeting]:
+        folder, threads, clock = self._folder, self._threads, self._clock
+        async with governed.file() as governance:
+            inbox = governed.inbox(governance)
+            desk = InboxInThreads(inbox, threads)
+            yield Meeting(
+                MeetingRows(file),
+                Agreements(governance, inbox, threads),
+                self._model,
+                reports=ReportFiles(folder.reports / FOLDER, threads),
+                log=LogInThreads(LogTail(folder.logs / LOG_NAME, LEVELS), threads),
+                measures=NothingMeasured(),
+                hands={Act.QUARANTINE: hand},
+                delegates=Delegations(desk, clock=clock, new_id=governed.new_id),
+                agents=frozenset(agents),
+                shows=JsonFolder(folder.reports / SHOWN, threads),
+                clock=clock,
+                threads=threads,
+            )

@@ -1,0 +1,145 @@
+"""Who is watched in a house, on which terms, and who needs whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from meta_agents.overseer import MACHINES, Overseer
+from meta_agents.overseer_evidence import FAILURES, Terms
+from meta_agents.overseer_models import MODEL
+from meta_agents.overseer_senses import Signal
+from roboinvest.core.news.reading import READ_NEWS
+from roboinvest.core.oversight.agents import AgentCard, AgentKind
+from roboinvest.core.oversight.spans import SpanBook, SpanKind
+from roboinvest.core.oversight.thresholds import GAUGE_LIMITS, GaugeLimit, Thresholds
+from roboinvest.runtime.supervision.service import ServiceStatus
+from roboinvest.trading.installed_strategy import Installed
+from roboinvest.trading.strategy_task import STRATEGY_TASK
+
+PROCESS, FOLDER = MACHINES
+TRADING: Final = "trading"
+STRATEGY: Final = "strategy "  # begins the name of an installed one
+DATA: Final = "market data"
+BROKER: Final = "broker"
+NODES: Final = {  # agents by the names of their nodes in the graph
+    "world_monitor": "WorldMonitorAgent",
+    "strategy_agent": "SimpleOrganicStrategyAgent",
+    "trade_executor": "TradeExecutorAgent",
+    "budget_agent": "BudgetAgent",
+    "rag_playbook": "RAGPlaybookAgent",
+}
+TRADERS: Final = tuple(NODES.values())
+PAYERS: Final = {"strategy": "SimpleOrganicStrategyAgent", "reader": "WorldMonitorAgent"}
+PROMPTS: Final = {
+    "SimpleOrganicStrategyAgent": STRATEGY_TASK.prompt,
+    "WorldMonitorAgent": READ_NEWS.prompt,
+}
+TOUCHING_MONEY: Final = frozenset({TRADING, "SimpleOrganicStrategyAgent", "TradeExecutorAgent"})
+SIGNALS: Final = (
+    Signal(agent=BROKER, kinds=("broker",)),
+    Signal(agent=MODEL, prefixes=("llm.model.",)),
+)
+# A service is down a minute after it failed; three failures in ten minutes are no accident.
+SERVICE_LIMITS: Final = Thresholds(
+    offline_s=60.0,
+    gauges={**GAUGE_LIMITS, FAILURES: GaugeLimit(degraded=2.5, failing=4.5, fills=False)},
+)
+USUAL: Final = Thresholds(offline_s=60.0, least_calls=5)
+_TOLD: Final = replace(USUAL, calm_s=30.0)  # its own client says when it is well again
+_DATA_LIMITS: Final = Thresholds(offline_s=110.0)  # nearly two bars of a minute
+_TALKS: Final = {  # of services: what they need beside the process
+    TRADING: (FOLDER, DATA, BROKER),
+    "reports": (FOLDER,),
+    "retention": (FOLDER,),
+    "alert_keeper": (FOLDER,),
+    "governance": (FOLDER,),
+    "healing": (FOLDER,),
+    "recall": (FOLDER,),
+    "prompts": (FOLDER,),
+    "reconciler": (BROKER,),
+    "alpaca-trade-stream": (BROKER,),
+}
+
+
+def cards_of(
+    statuses: Sequence[ServiceStatus], installed: Installed | None, *, has_broker: bool, asks: bool
+) -> tuple[AgentCard, ...]:
+    """Return the cards of a house.
+
+    Args:
+        statuses: of the services.
+        installed: the strategy in the place of the house's own, if there is one.
+        has_broker: whether orders go to a real one.
+        asks: whether language models are asked.
+    """
+    there = {PROCESS, FOLDER, DATA, *({BROKER} if has_broker else ())}
+    cards = [
+        _dependency(PROCESS, "memory, files and loop of this process"),
+        _dependency(FOLDER, "the disk under the data folder"),
+        _dependency(DATA, "bars that passed the quality gate"),
+    ]
+    if has_broker:
+        cards.append(_dependency(BROKER, "where orders are sent"))
+    if asks:
+        cards.append(_dependency(MODEL, "who answers tasks"))
+    for status in statuses:
+        needs = [PROCESS, *(each for each in _TALKS.get(status.name, ()) if each in there)]
+        cards.append(AgentCard(name=status.name, kind=AgentKind.SERVICE, dependencies=tuple(needs)))
+    if any(status.name == TRADING for status in statuses):
+        cards += [
+            AgentCard(name=name, kind=AgentKind.TRADING, dependencies=(TRADING,))
+            for name in TRADERS
+        ]
+        if installed is not None:
+            revision = f" revision {installed.revision}" if installed.revision else ""
+            cards.append(
+                AgentCard(
+                    name=f"{STRATEGY}{installed.stamp}",
+                    kind=AgentKind.GENERATED,
+                    specialization=f"decides in place of the house's own agent{revision}",
+                    dependencies=("SimpleOrganicStrategyAgent",),
+                )
+            )
+    return tuple(cards)
+
+
+def terms_of(card: AgentCard, statuses: Sequence[ServiceStatus]) -> Terms:
+    """Return on which terms an agent is judged."""
+    if card.kind is AgentKind.SERVICE:
+        is_vital = any(each.name == card.name and each.essential for each in statuses)
+        return Terms(limits=SERVICE_LIMITS, is_vital=is_vital)
+    if card.name == DATA:
+        return Terms(limits=_DATA_LIMITS, is_data=True)
+    if card.name in (BROKER, MODEL):
+        return Terms(limits=_TOLD, is_outside=True, is_vital=card.name == BROKER)
+    if card.name in MACHINES:
+        return Terms(limits=replace(SERVICE_LIMITS, least_calls=5), is_vital=True)
+    return Terms(limits=USUAL)
+
+
+class HeardSpans(SpanBook):
+    """Spans that the agents' pulses hear of as well."""
+
+    def __init__(self, now: Callable[[], float], overseer: Overseer) -> None:
+        super().__init__(now)
+        self._overseer = overseer
+
+    def note(
+        self,
+        key: tuple[str, str, SpanKind],
+        began: float,
+        ended: float,
+        *,
+        inside_s: float = 0.0,
+    ) -> None:
+        """Take a span that has ended."""
+        super().note(key, began, ended, inside_s=inside_s)
+        pulse = self._overseer.pulse(NODES.get(key[1], ""))
+        if pulse is not None:
+            pulse.succeeded(ended, self.last_s)
+
+
+def _dependency(name: str, specialization: str) -> AgentCard:
+    return AgentCard(name=name, kind=AgentKind.DEPENDENCY, specialization=specialization)
