@@ -42,7 +42,7 @@ from roboinvest.core.ports import Clock
 from roboinvest.core.records import canonical_json
 from roboinvest.core.revisions.gates import Gate, GateFinding, Standard
 from roboinvest.core.statistics.folds import walk_forward as folds_of
-from roboinvest.core.strategy import Number, Param, Strategy
+from roboinvest.core.strategy import Strategy
 from tools.backtester.contract import Request, Terms
 from tools.backtester.engine import play_request, run_backtest
 from tools.backtester.judge import against_chance
@@ -51,7 +51,7 @@ from tools.backtester.leaks.effort import QUICK
 from tools.backtester.run_book.book import RunBook
 from tools.backtester.run_book.notes import data_digest, note_of, terms_digest
 from tools.backtester.search.engine_play import EnginePlay
-from tools.backtester.search.grid import Grid
+from tools.backtester.search.grid import Grid, coarse_axes
 from tools.backtester.search.jobs import Outcome, days_of
 from tools.backtester.search.walk_forward import WalkForwardResult, best, walk_forward
 
@@ -60,7 +60,6 @@ CHANCE: Final = 0.1  # the share of random entries that may do as well
 FOLDS: Final = 4
 TRAIN_PART: Final = 0.5  # of the days, before the first test
 MOST_CHOSEN: Final = 2  # parameters that a fold chooses
-_AROUND: Final = (0.5, 1.0, 2.0)  # of a parameter's default
 
 OpenBook = Callable[[], AbstractContextManager[RunBook]]
 
@@ -247,18 +246,10 @@ class _Watched:
 
 
 def grid_around(strategy: Strategy) -> Grid:
-    """Return half, once and twice the default of the first two parameters, the others fixed."""
-    free = [param for param in strategy.params if param.default][:MOST_CHOSEN]
-    names = {param.name for param in free}
-    fixed = {param.name: param.default for param in strategy.params if param.name not in names}
-    return Grid(axes={param.name: _around(param) for param in free}, fixed=fixed)
-
-
-def _around(param: Param) -> tuple[Number, ...]:
-    values = [min(max(param.default * part, param.low), param.high) for part in _AROUND]
-    if isinstance(param.default, int):
-        values = [round(value) for value in values]
-    return tuple(sorted(set(values)))
+    """Return the coarse grid of the first parameters, the others fixed at their defaults."""
+    axes = coarse_axes(strategy.params, MOST_CHOSEN)
+    fixed = {param.name: param.default for param in strategy.params if param.name not in axes}
+    return Grid(axes=axes, fixed=fixed)
 
 
 def _of_walk(walked: WalkForwardResult, cash: Decimal) -> list[GateFinding]:

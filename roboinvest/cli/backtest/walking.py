@@ -58,13 +58,8 @@ def walked_forward(
 
 
 def coarse(params: Sequence[Param], fixed: set[str]) -> dict[str, str]:
-    """Return half, once and twice the default of the first parameters that are free."""
-    free = [param for param in params if param.name not in fixed and param.default]
-    return {param.name: _around(param) for param in free[:MOST_PARAMETERS]}
+    """Return the ranges of the first parameters that are free, as the command line has them."""
+    from tools.backtester.search.grid import coarse_axes
 
-
-def _around(param: Param) -> str:
-    values = [min(max(param.default * part, param.low), param.high) for part in (0.5, 1, 2)]
-    if isinstance(param.default, int):
-        values = [round(value) for value in values]
-    return ",".join(str(value) for value in dict.fromkeys(values))
+    axes = coarse_axes(params, MOST_PARAMETERS, fixed)
+    return {name: ",".join(str(value) for value in values) for name, values in axes.items()}

@@ -26,12 +26,12 @@ from roboinvest.core.audit import (
     row_digest,
     row_of,
 )
-from roboinvest.core.errors import BadInput, Refused, TryLater
+from roboinvest.core.errors import Refused, TryLater
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.governance.anchors import AnchorLog, anchors_beside
 from roboinvest.runtime.governance.schema import KIND
 from roboinvest.runtime.governance.turns import turn_in
-from roboinvest.runtime.lanes.file import connect, in_words, open_reader, open_writer
+from roboinvest.runtime.lanes.file import both_open, creating, in_words
 
 FILE_NAME: Final = "governance.db"
 WAIT_S: Final = 30.0  # that a write waits for those of others
@@ -108,17 +108,13 @@ class GovernanceFile:
             BadInput: a schema does something else than create.
             TryLater: other processes hold it for too long.
         """
-        statements = [each for text in schemas for each in _statements(text)]
-        with turn_in(path.parent, clock, patience_s=patience_s), contextlib.ExitStack() as opened:
-            writer = opened.enter_context(contextlib.closing(open_writer(path, KIND, connect)))
-            reader = opened.enter_context(contextlib.closing(open_reader(path, KIND)))
-            for connection in (writer, reader):
-                connection.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
+        statements = [each for text in schemas for each in creating(text)]
+        turn = turn_in(path.parent, clock, patience_s=patience_s)
+        with turn, both_open(path, KIND, patience_s) as (writer, reader):
             log = AnchorLog(anchors or anchors_beside(path), clock, patience_s=patience_s)
             file = cls(path, clock, log, writer=writer, reader=reader, patience_s=patience_s)
             file._create(statements)
             file.anchor_tail()
-            opened.pop_all()
             return file
 
     def __enter__(self) -> Self:
@@ -268,24 +264,3 @@ def head_of(connection: sqlite3.Connection) -> tuple[int, str]:
     """Return number and digest of the last audit row; 0 and the genesis before the first."""
     found = connection.execute(_HEAD).fetchone()
     return (0, GENESIS) if found is None else (int(found[0]), str(found[1]))
-
-
-def _statements(text: str) -> list[str]:
-    """Return the statements of a schema, which may only create what is not there.
-
-    Raises:
-        BadInput: one of them does something else.
-    """
-    found, begun = [], ""
-    for part in text.strip().rstrip(";").split(";"):
-        begun += f"{part};"
-        if sqlite3.complete_statement(begun):
-            found.append(begun.strip())
-            begun = ""
-    if begun:
-        found.append(begun.strip())
-    for statement in found:
-        words = " ".join(statement.split()).upper()
-        if not (words.startswith("CREATE ") and " IF NOT EXISTS " in words):
-            raise BadInput(f"a schema only creates what is not there, and this does not: {words}")
-    return found

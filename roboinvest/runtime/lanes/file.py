@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import quote
 
-from roboinvest.core.errors import BadSettings, TryLater
+from roboinvest.core.errors import BadInput, BadSettings, TryLater
 from roboinvest.runtime.folder import sync_folder
 
 Connect = Callable[[Path], sqlite3.Connection]
@@ -86,6 +86,47 @@ def open_reader(path: Path, kind: FileKind) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+@contextlib.contextmanager
+def both_open(
+    path: Path, kind: FileKind, patience_s: float
+) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+    """Open one connection that writes and one that reads; whoever takes them closes them.
+
+    They wait `patience_s` for other processes, and are closed here where the body raises.
+
+    Raises:
+        BadSettings, TryLater: as `open_writer` does.
+    """
+    with contextlib.ExitStack() as opened:
+        writer = opened.enter_context(contextlib.closing(open_writer(path, kind, connect)))
+        reader = opened.enter_context(contextlib.closing(open_reader(path, kind)))
+        for connection in (writer, reader):
+            connection.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
+        yield writer, reader
+        opened.pop_all()
+
+
+def creating(text: str) -> list[str]:
+    """Return the statements of a schema, which may only create what is not there.
+
+    Raises:
+        BadInput: one of them does something else.
+    """
+    found, begun = [], ""
+    for part in text.strip().rstrip(";").split(";"):
+        begun += f"{part};"
+        if sqlite3.complete_statement(begun):
+            found.append(begun.strip())
+            begun = ""
+    if begun:
+        found.append(begun.strip())
+    for statement in found:
+        words = " ".join(statement.split()).upper()
+        if not (words.startswith("CREATE ") and " IF NOT EXISTS " in words):
+            raise BadInput(f"a schema only creates what is not there, and this does not: {words}")
+    return found
 
 
 def in_words(error: sqlite3.Error) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from roboinvest.core.errors import BadInput, BadSettings, Refused, TryLater
-from roboinvest.runtime.lanes.file import connect, in_words, open_reader, open_writer
+from roboinvest.core.errors import BadSettings, Refused, TryLater
+from roboinvest.runtime.lanes.file import both_open, creating, in_words
 from roboinvest.runtime.oversight.schema import KIND
 
 FILE_NAME: Final = "overseer.db"
@@ -56,7 +56,7 @@ class OverseerFile:
             BadInput: a schema does something else than create.
             TryLater: another process holds it, or the disk is full.
         """
-        statements = [each for text in schemas for each in _creating(text)]
+        statements = [each for text in schemas for each in creating(text)]
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -64,15 +64,10 @@ class OverseerFile:
                 f"{path.parent} cannot be made ({error.strerror}); give --data-dir a folder that "
                 "this user owns"
             ) from error
-        with contextlib.ExitStack() as opened:
-            writer = opened.enter_context(contextlib.closing(open_writer(path, KIND, connect)))
-            reader = opened.enter_context(contextlib.closing(open_reader(path, KIND)))
-            for connection in (writer, reader):
-                connection.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
+        with both_open(path, KIND, patience_s) as (writer, reader):
             file = cls(path, writer=writer, reader=reader, patience_s=patience_s)
             if statements:
                 file.write(lambda db: [db.execute(statement) for statement in statements])
-            opened.pop_all()
             return file
 
     def __enter__(self) -> Self:
@@ -151,24 +146,3 @@ class OverseerFile:
                 f"{self.path} cannot be {what} now ({in_words(error)}); nothing was changed: look "
                 "at the disk, and try again"
             ) from error
-
-
-def _creating(text: str) -> list[str]:
-    """Return the statements of a schema, which may only create what is not there.
-
-    Raises:
-        BadInput: one of them does something else.
-    """
-    found, begun = [], ""
-    for part in text.strip().rstrip(";").split(";"):
-        begun += f"{part};"
-        if sqlite3.complete_statement(begun):
-            found.append(begun.strip())
-            begun = ""
-    if begun:
-        found.append(begun.strip())
-    for statement in found:
-        words = " ".join(statement.split()).upper()
-        if not (words.startswith("CREATE ") and " IF NOT EXISTS " in words):
-            raise BadInput(f"a schema only creates what is not there, and this does not: {words}")
-    return found

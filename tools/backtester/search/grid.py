@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from roboinvest.core.errors import BadInput
 from roboinvest.core.records import canonical_json
-from roboinvest.core.strategy import Number, Strategy, Values
+from roboinvest.core.strategy import Number, Param, Strategy, Values
 from tools.backtester.search.space import MOST_COMBINATIONS, axis_of, param_of
+
+_AROUND: Final = (0.5, 1.0, 2.0)  # of a parameter's default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +92,18 @@ def grid_of(
             f"{MOST_COMBINATIONS}; make the steps wider, or let optuna choose"
         )
     return grid
+
+
+def coarse_axes(
+    params: Sequence[Param], most: int, fixed: Collection[str] = ()
+) -> dict[str, tuple[Number, ...]]:
+    """Return half, once and twice the default of the first `most` parameters that are free."""
+    free = [param for param in params if param.name not in fixed and param.default]
+    return {param.name: _around(param) for param in free[:most]}
+
+
+def _around(param: Param) -> tuple[Number, ...]:
+    values = [min(max(param.default * part, param.low), param.high) for part in _AROUND]
+    if isinstance(param.default, int):
+        values = [round(value) for value in values]
+    return tuple(sorted(set(values)))
