@@ -68,6 +68,11 @@ def alert(daemon: Daemon, key: str) -> Mapping[str, Any] | None:
     return next((each for each in found if each["resolved_at"] is None), None)
 
 
+def _rows_in_words(daemon: Daemon) -> bool:
+    rows = line_of(daemon).get("audit_rows")
+    return f"{rows} rows, whole" in ask(daemon, "status").out
+
+
 def trades_on(daemon: Daemon) -> None:
     """See ticks go on, and no service fail."""
     daemon.until_tick(daemon.until_tick(1) + TICKS_MEANWHILE)
@@ -97,9 +102,8 @@ def test_status_shows_what_waits_and_whether_the_log_is_whole(daemon: Daemon) ->
     assert found["audit_rows"] > 10
     question = daemon.until(lambda: alert(daemon, "question.p0"), "its alert")
     assert "roboinvest approvals show p0" in question["message"]
-    words = ask(daemon, "status").out
-    assert "1 of L3 waiting: roboinvest approvals" in words
-    assert f"{found['audit_rows']} rows, whole" in words
+    assert "1 of L3 waiting: roboinvest approvals" in ask(daemon, "status").out
+    daemon.until(lambda: _rows_in_words(daemon), "as many rows in words as in the report")
     assert daemon.until_event("audit_anchor")["number"] > 0
 
 

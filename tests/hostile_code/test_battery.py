@@ -39,10 +39,15 @@ def set_trap() -> Iterator[Trap]:
 
 
 def serves_the_next(worker: JobRunner, made: Trap) -> bool:
-    began = time.monotonic()
-    outcome = worker.run(made.honest())
-    whole = outcome.signals is not None and np.array_equal(outcome.signals, [0, 1, 3, 6, 10])
-    return whole and time.monotonic() - began < 1.0
+    """Return whether an honest job is done well and soon; late once may be the machine's fault."""
+    for _ in range(2):
+        began = time.monotonic()
+        outcome = worker.run(made.honest())
+        if outcome.signals is None or not np.array_equal(outcome.signals, [0, 1, 3, 6, 10]):
+            return False
+        if time.monotonic() - began < 1.0:
+            return True
+    return False
 
 
 def played(

@@ -133,12 +133,13 @@ async def test_an_old_client_is_closed_only_when_its_last_call_has_left(
 
 
 async def test_cancelled_calls_count_as_calls_in_vain(server: LanguageModelServer) -> None:
-    server.add_fault(kind="stall", count=2)
+    server.add_fault(kind="stall", count=None)  # a call may be cut before it is even sent
     asked = provider(server.url, worn_after=2)
     await cut_short(asked, 0.05)
     (first,) = asked._lines
     await cut_short(asked, 0.05)
     assert first.is_worn
+    server.clear_faults()
     assert isinstance(await asked.complete(chat()), Reply)
     await asked.close()
 
@@ -306,3 +307,25 @@ def test_whatever_the_environment_says_only_the_model_is_spoken_to(
     keys_sent = {request.headers["authorization"] for request in server.requests}
     assert keys_sent == {"Bearer sk-loopback-0123456789abcdefWXYZ"}
     assert len(server.requests) == 3
+
+
+def test_connections_are_made_anew_on_request_and_calls_under_way_end_well(
+    server: LanguageModelServer,
+) -> None:
+    async def main() -> None:
+        asked = provider(server.url)
+        assert isinstance(await asked.complete(chat()), Reply)
+        lines = list(asked._lines)
+        await asked.renew()
+        assert asked._lines == []  # nobody used it
+        async with asyncio.TaskGroup() as group:
+            call = group.create_task(asked.complete(chat()))
+            await asyncio.sleep(0)
+            await asked.renew()
+        assert isinstance(call.result(), Reply)
+        assert asked._lines == []
+        assert isinstance(await asked.complete(chat()), Reply)
+        assert asked._lines != lines
+        await asked.close()
+
+    asyncio.run(main())
