@@ -138,11 +138,16 @@ class Run:
 
 @contextlib.contextmanager
 def a_house(
-    settings: Settings, ticks: int | None = None, *, days: int = 0, clock: Clock | None = None
+    settings: Settings,
+    ticks: int | None = None,
+    *,
+    days: int = 0,
+    clock: Clock | None = None,
+    in_flight: InFlight | None = None,
 ) -> Iterator[Run]:
     """Build a house in its data folder, for so many ticks or calendar days of its market."""
     market, folder = open_market(settings), DataFolder(settings.data_dir)
-    real_clock, in_flight = SystemClock(), InFlight()
+    real_clock, in_flight = SystemClock(), in_flight or InFlight()
     feeds: list[StampedFeed] = []
 
     def new_feed() -> MarketFeed:

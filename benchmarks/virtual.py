@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.houses import Run, a_house, scratch, settings_for
+from benchmarks.houses import a_house, scratch, settings_for
 from benchmarks.table import Goal, Row
+from roboinvest.runtime.in_flight import InFlight
 from tests.fakes.clocks import LoopClock
 from tests.fakes.virtual_time import run_virtual
 
@@ -37,22 +38,23 @@ class Month:
 
 def live_through(parent: Path, *, days: int = 0, ticks: int | None = None) -> Month:
     """Return what so many calendar days of the market, or so many ticks, cost."""
+    in_flight = InFlight()
     with scratch(parent) as root:
         settings = settings_for(root, 1, memory__chroma="off")
-        with a_house(settings, ticks, days=days, clock=LoopClock()) as run:
-            wall, cpu = time.perf_counter(), time.process_time()
-            virtual_s = run_virtual(lambda: _live(run), run.in_flight)
-            return Month(
-                ticks=run.ticks,
-                wall_s=time.perf_counter() - wall,
-                cpu_s=time.process_time() - cpu,
-                virtual_s=virtual_s,
-            )
 
+        async def live() -> Month:  # built on the loop, because that is where its clock is
+            house = a_house(settings, ticks, days=days, clock=LoopClock(), in_flight=in_flight)
+            with house as run:
+                wall, cpu = time.perf_counter(), time.process_time()
+                await run.live()
+                return Month(
+                    ticks=run.ticks,
+                    wall_s=time.perf_counter() - wall,
+                    cpu_s=time.process_time() - cpu,
+                    virtual_s=asyncio.get_running_loop().time(),
+                )
 
-async def _live(run: Run) -> float:
-    await run.live()
-    return asyncio.get_running_loop().time()
+        return run_virtual(live, in_flight)
 
 
 def rows(parent: Path) -> list[Row]:

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from meta_agents.meeting.advised import AdviceTaken
 from meta_agents.meeting.agreements import Agreements
 from meta_agents.meeting.execution import Executor
 from meta_agents.meeting.facts import (
@@ -67,6 +68,7 @@ class Meeting:
         shows: Shows,
         clock: Clock,
         threads: Threads,
+        advised: AdviceTaken | None = None,
     ) -> None:
         """Take the parts.
 
@@ -83,7 +85,9 @@ class Meeting:
             shows: where a frontend looks.
             clock: the run's own.
             threads: for files.
+            advised: marks advice that was taken; None: nobody gives any.
         """
+        self._advised = advised
         self._rows, self._agreements, self._model = rows, agreements, model
         self._reports, self._log, self._measures = reports, log, measures
         self._hands, self._agents, self._shows = dict(hands), agents, shows
@@ -122,6 +126,8 @@ class Meeting:
                 await self._settling.undo(row)
             else:
                 await self._executor.advance(row.decision.decision_id, self._settling.keep_baseline)
+        if self._advised is not None:
+            await self._advised.look()
         await self._settling.score_due(now)
 
     async def undo(self, decision_id: str, *, by: str) -> str:

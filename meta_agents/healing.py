@@ -133,14 +133,14 @@ class Healer:
             publish: hears of ladders that ended, and of a file that is away.
             left_open: agents whose alert an earlier process raised, and nothing resolved.
             observes_only: a replay: nothing is pulled, and nothing is written.
-            interval_s: between two passes.
+            interval_s: between two passes; it may be changed at any time.
             action_s: that a port has to act.
         """
         self._ward, self._ports, self._attempts = ward, ports, attempts
         self._journal, self._threads, self._clock = journal, threads, clock
         self._new_id = new_id
         self._observes_only = observes_only
-        self._interval_s, self._action_s = interval_s, action_s
+        self.interval_s, self._action_s = interval_s, action_s
         self._wake = asyncio.Event()
         self._alerts = StandingAlerts(
             "heal.", kind="agent", over="it is well again", publish=publish
@@ -170,8 +170,8 @@ class Healer:
         while True:
             self._wake.clear()
             if loop.time() >= due:
-                missed = int((loop.time() - due) // self._interval_s)
-                due += (missed + 1) * self._interval_s
+                missed = int((loop.time() - due) // self.interval_s)
+                due += (missed + 1) * self.interval_s
                 self.passes += 1
             await self.heal_once(beat=ctx.beat)
             ctx.beat()
@@ -257,7 +257,8 @@ class Healer:
             begun.append(attempt)
             known.append(attempt)
             if attempt.verdict is not Verdict.REFUSED:
-                return begun, f"{attempt.rung} is measured again at {attempt.deadline:%H:%M:%S} UTC"
+                when = f"{attempt.deadline:%H:%M:%S} UTC"
+                return begun, f"{attempt.rung.words} is measured again at {when}"
         return begun, "every rung was refused"
 
     def _found(
@@ -285,7 +286,7 @@ class Healer:
             rung=rung,
             systemic=case.systemic,
             precondition=precondition,
-            action=f"{rung} of {case.agent}",
+            action=f"{rung.words} of {case.agent}",
             action_end=ActionEnd.UNDER_WAY,
             expected=Expected(metric=case.metric, target=case.limit, text=text),
             at=now,
@@ -308,7 +309,7 @@ class Healer:
         """Let the port act, and return how that ended, whatever it does."""
         port = self._ports.get(order.rung)
         if port is None:
-            return ActionEnd.REFUSED, f"nobody stands behind {order.rung} in this house"
+            return ActionEnd.REFUSED, f"nobody stands behind {order.rung.words} in this house"
         asked = await self._called(port.refusal(order))
         if asked.end is not ActionEnd.RETURNED:  # it could not even be asked
             return ActionEnd.REFUSED, f"nothing was done: {asked.error}"
@@ -376,7 +377,7 @@ class Healer:
 
     def _until_deadline_s(self) -> float:
         if self._next_deadline is None:
-            return self._interval_s
+            return self.interval_s
         return (self._next_deadline - self._clock.now()).total_seconds()
 
 

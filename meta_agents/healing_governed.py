@@ -222,7 +222,7 @@ class CodeProposals:
         request = CodeRequest(
             agent=order.agent,
             work=CodeWork.FIX,
-            topic=f"{order.agent} fails: {order.cause}",
+            topic=f"{order.agent} fails: {order.cause.words}",
             finding=order.reason,
             cause=order.cause,
         )

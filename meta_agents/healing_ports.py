@@ -41,7 +41,7 @@ class Order:
     @property
     def words(self) -> str:
         """Return what a journal says of it; the id is in it, so that it is known again."""
-        return f"heal {self.attempt_id}: {self.cause}: {self.reason}"[:_MAX_WORDS]
+        return f"heal {self.attempt_id}: {self.cause.words}: {self.reason}"[:_MAX_WORDS]
 
 
 class HealPort(Protocol):
@@ -95,7 +95,7 @@ class NothingBehind:
         Raises:
             Refused: always.
         """
-        raise Refused(f"{order.rung} of {order.agent}: {self._sentence}")
+        raise Refused(f"{order.rung.words} of {order.agent}: {self._sentence}")
 
     async def happened(self, order: Order) -> bool | None:  # noqa: ARG002 port
         """Return that nothing did."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity
 from roboinvest.core.ports import Clock
+from roboinvest.runtime.folder import disk_words
 
 
 class OneTrouble:
@@ -19,11 +20,15 @@ class OneTrouble:
         clock: Clock,
         publish: Callable[[Event], None],
         recovered: str,
+        follows_from: str | None = None,
     ) -> None:
-        """Take the alert's key and weight, and the sentence that says what recovered."""
+        """Take the alert's key and weight, and the sentence that says what recovered.
+
+        Where the alert with the key `follows_from` is open, this one is folded under it.
+        """
         self._key, self._severity = key, severity
         self._clock, self._publish = clock, publish
-        self._recovered = recovered
+        self._recovered, self._follows_from = recovered, follows_from
         self._text: str | None = None
 
     def failed(self, text: str) -> bool:
@@ -33,7 +38,14 @@ class OneTrouble:
         self._text = text
         at = self._clock.now()
         self._publish(
-            AlertRaised(at=at, key=self._key, severity=self._severity, kind="system", message=text)
+            AlertRaised(
+                at=at,
+                key=self._key,
+                severity=self._severity,
+                kind="system",
+                message=text,
+                caused_by=self._follows_from,
+            )
         )
         return True
 
@@ -49,5 +61,5 @@ class OneTrouble:
 def in_words(error: Exception) -> str:
     """Return what went wrong, with the file where the disk names one."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'the folder'}: {error.strerror}"
+        return disk_words(error)
     return str(error) or type(error).__name__

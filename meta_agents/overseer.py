@@ -17,15 +17,19 @@ from typing import Final
 from meta_agents.overseer_evidence import Terms, evidence_of
 from roboinvest.core.oversight.agents import AgentCard, Roster, card_of
 from roboinvest.core.oversight.causes import Cause, Diagnosis, classify
-from roboinvest.core.oversight.health import AgentHealth, Status, judge
+from roboinvest.core.oversight.fingerprints import fingerprint_of
+from roboinvest.core.oversight.health import LATENCY, AgentHealth, Status, judge
 from roboinvest.core.oversight.thresholds import Thresholds
 from roboinvest.core.oversight.vitals import Vitals, VitalSigns
 from roboinvest.core.ports import Clock
 
 SLICE: Final = 50  # agents that are judged before others have their turn
+_OF_SILENCE: Final = frozenset({"hangs", "ended", "no rule"})  # rules that a quarantine explains
 DOWN: Final = frozenset({Status.FAILING, Status.OFFLINE})
+GAUGE: Final = "gauge "  # begins what is found of a level
+_FAILS: Final = frozenset({"errors", "own errors", "silence", LATENCY})  # its callers, by findings
 _OWN_FAULT: Final = frozenset({Cause.OWN_CODE, Cause.BAD_OUTPUT, Cause.CONFIGURATION, Cause.BUDGET})
-Sense = Callable[[float], None]  # feels pulses once, before a look; cheap, and does not raise
+Sense = Callable[[float], None]  # feels pulses once, before a look; cheap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,9 @@ class Overseer:
         self._vitals: dict[str, Vitals] = {}
         self._senses: list[Sense] = []
         self._counts: dict[str, int] = {}
+        self._totals: dict[str, int] = {}
+        self._away: frozenset[str] = frozenset()
+        self.blind: tuple[str, ...] = ()  # what the senses of the last look raised, a line each
         self.last: HealthPass | None = None
 
     @property
@@ -70,15 +77,19 @@ class Overseer:
         """Return how agents are judged."""
         return self._terms
 
-    async def register_agent(self, name: str, metadata: Mapping[str, object]) -> AgentCard:
+    async def register_agent(
+        self, name: str, metadata: Mapping[str, object], terms: Terms | None = None
+    ) -> AgentCard:
         """Take an agent by its name and plain metadata; see `card_of`.
+
+        Without terms of its own it is judged as anybody.
 
         Raises:
             BadInput: the metadata is malformed, the name is another agent's, a dependency is
                 unknown, or there would be a circle.
         """
         card = card_of(name, metadata)
-        self.register_all((card,))
+        self.register_all((card,), {} if terms is None else {card.name: terms})
         return card
 
     def register_all(
@@ -96,6 +107,17 @@ class Overseer:
             self._vitals.setdefault(card.name, Vitals(now))
             self._terms.setdefault(card.name, (terms or {}).get(card.name, self._usual))
 
+    def renew(self, card: AgentCard) -> None:
+        """Take another card of an agent that is watched, and feel its pulse anew.
+
+        How fast it is supposed to be is known from before: a revision that is slow shows by that.
+
+        Raises:
+            BadInput: nobody is called so, a dependency is unknown, or there would be a circle.
+        """
+        self._roster.replace(card)
+        self._vitals[card.name] = self._vitals[card.name].successor(self._clock.monotonic())
+
     def retire(self, name: str) -> None:
         """Forget an agent.
 
@@ -109,6 +131,10 @@ class Overseer:
     def sense(self, sense: Sense) -> None:
         """Let somebody feel pulses before each look, with the time (s, `Clock.monotonic`)."""
         self._senses.append(sense)
+
+    def put_away(self, names: Iterable[str]) -> None:
+        """Take note of who is kept from working by a quarantine: its silence is no news."""
+        self._away = frozenset(names)
 
     def vitals(self, name: str) -> Vitals:
         """Return the pulse of an agent.
@@ -128,14 +154,17 @@ class Overseer:
         return self._terms.get(name, self._usual).limits
 
     def count(self, name: str, by: int = 1) -> None:
-        """Count something for the hourly review, such as "insights"."""
+        """Count something of the house for the hourly review and for graphs: "insights"."""
         self._counts[name] = self._counts.get(name, 0) + by
+        self._totals[name] = self._totals.get(name, 0) + by
 
     async def look(self) -> HealthPass:
         """Judge everybody once, and return what was found."""
         now, at = self._clock.now(), self._clock.monotonic()
-        for sense in self._senses:
-            sense(at)
+        # gathered, because a sense with a bug blinds us on what it feels, and on nobody else
+        senses = (_felt(sense, at) for sense in self._senses)
+        felt = await asyncio.gather(*senses, return_exceptions=True)
+        self.blind = tuple(fingerprint_of(each) for each in felt if each is not None)
         before = self.last.healths if self.last is not None else {}
         cards = dict(self._roster.cards)
         healths: dict[str, AgentHealth] = {}
@@ -153,7 +182,7 @@ class Overseer:
         causes: dict[str, Diagnosis] = {}
         for number, name in enumerate(unwell, start=1):
             seen = evidence_of(cards[name], healths[name], self._terms, healths)
-            causes[name] = classify(seen)
+            causes[name] = self._known(name, classify(seen))
             if number % SLICE == 0:
                 await asyncio.sleep(0)
         self.last = HealthPass(
@@ -187,10 +216,20 @@ class Overseer:
                 found[gauge.name] = gauge.value
         return found
 
+    def totals(self) -> Mapping[str, int]:
+        """Return what was counted since the process began."""
+        return dict(self._totals)
+
     def take_counts(self) -> Mapping[str, int]:
         """Return what was counted since the last time, and begin anew."""
         found, self._counts = self._counts, {}
         return found
+
+    def _known(self, name: str, found: Diagnosis) -> Diagnosis:
+        """Return the cause; who was put away is silent by that, and ill of what it was before."""
+        before = self.last.causes.get(name) if self.last is not None else None
+        is_news = name not in self._away or before is None or found.rule not in _OF_SILENCE
+        return found if is_news or before is None else before
 
     def _roots(
         self,
@@ -200,8 +239,8 @@ class Overseer:
     ) -> dict[str, str]:
         """Return because of whom each is unwell.
 
-        Only what is down pulls others down, or what is slow, those that wait for it; and who is to
-        blame itself is its own root, whatever else is away.
+        Only what is down pulls others down, or what begins to fail or is slow, those whose calls
+        say that they wait for it; who is to blame itself is its own root, whatever else is away.
         """
         found: dict[str, str] = {}
         for name in unwell:
@@ -220,10 +259,20 @@ class Overseer:
         if cause in _OWN_FAULT:
             return None
         needs = [each for each in self._roster.card(name).dependencies if each in causes]
-        waits = cause in (Cause.DEPENDENCY, Cause.PROVIDER)
+        waits = cause in (Cause.DEPENDENCY, Cause.PROVIDER, Cause.RESOURCE)
+        is_short = cause is Cause.RESOURCE  # of what a machine below it has none of
         down = (each for each in needs if healths[each].status in DOWN)
-        slow = (each for each in needs if waits and healths[each].is_slow)
-        return next(down, None) or next(slow, None)
+        bad = (each for each in needs if waits and _fails_others(healths[each], is_short))
+        return next(down, None) or next(bad, None)
+
+
+def _fails_others(health: AgentHealth, is_short: bool) -> bool:
+    is_full = is_short and any(found.what.startswith(GAUGE) for found in health.findings)
+    return is_full or any(found.what in _FAILS for found in health.findings)
+
+
+async def _felt(sense: Sense, at: float) -> None:
+    sense(at)
 
 
 MACHINES: Final = ("process", "data folder")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from meta_agents.overseer import DOWN, HealthPass
 from meta_agents.overseer_evidence import Terms
 from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity
 from roboinvest.core.oversight.causes import Cause
-from roboinvest.core.oversight.health import AgentHealth, Status
+from roboinvest.core.oversight.health import RANK, AgentHealth, Status
 from roboinvest.core.text.cleaning import clean
 
 PREFIX: Final = "agent."
+GETS_OVER: Final = timedelta(minutes=4)  # two minutes of figures, and two looks
 KNOWN_AFTER_S: Final = 120.0  # an agent that was watched for less may be well, or unknown
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
 _KINDS: Final = {
@@ -26,6 +28,12 @@ _KINDS: Final = {
     Cause.RESOURCE: "system",
     Cause.CONFIGURATION: "system",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Covered:
+    status: Status  # which may get better, and not worse
+    at: datetime  # UTC, of the last look at which its keeper's alert was open
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class HealthAlerts:
         self._publish, self._raised_as = publish, raised_as
         self._healed_by = healed_by
         self._told: dict[str, _Told | None] = dict.fromkeys(left_open)
-        self._covered: set[str] = set()  # unwell, and told by their own keepers
+        self._covered: dict[str, _Covered] = {}  # unwell, and told by their own keepers
 
     @property
     def open(self) -> frozenset[str]:
@@ -73,7 +81,7 @@ class HealthAlerts:
         """Compare what a look found with what was told before."""
         unwell = set(found.unwell)
         weights = _weights(found, terms)
-        self._covered &= unwell
+        self._covered = {name: each for name, each in self._covered.items() if name in unwell}
         for name in sorted(unwell, key=lambda each: (found.roots[each] != each, each)):
             if not self._is_covered(name, found):
                 self._raise(name, found, weights[name])
@@ -89,10 +97,16 @@ class HealthAlerts:
         """Return whether its own keeper tells of it, or did, and it only gets over it."""
         if name in self._told or found.roots[name] != name:
             return False
+        status, at = found.healths[name].status, found.at
         if self._raised_as(name) is not None:
-            self._covered.add(name)
+            self._covered[name] = _Covered(status, at)
             return True
-        return name in self._covered and found.healths[name].status not in DOWN
+        last = self._covered.get(name)
+        if last is None or RANK[status] > RANK[last.status]:
+            return False
+        self._covered[name] = _Covered(status, last.at)
+        # Its last minutes hold what its keeper knows to be over; what lasts longer is news.
+        return status not in DOWN or at - last.at < GETS_OVER
 
     def _raise(self, name: str, found: HealthPass, severity: Severity) -> None:
         health, root = found.healths[name], found.roots[name]
@@ -105,7 +119,10 @@ class HealthAlerts:
         self._told[name] = _Told(severity, caused_by)
         diagnosis = found.causes[name]
         reason = health.reasons[0] if health.reasons else ""
-        text = f"{name} is {health.status}: {reason}; cause {diagnosis.cause}: {diagnosis.reason}"
+        text = f"{name} is {health.status}: {reason}; cause: {diagnosis.cause.words}"
+        # A reason that repeats the figure above says nothing new to somebody who was woken up.
+        if not diagnosis.reason.startswith(reason.split(",")[0]):
+            text = f"{text}: {diagnosis.reason}"
         is_slow = health.is_slow and health.status not in DOWN
         kind = "performance" if is_slow else _KINDS.get(diagnosis.cause, "agent")
         self._publish(

@@ -12,6 +12,7 @@ from typing import Final
 
 from roboinvest.core.oversight.agents import AgentCard
 from roboinvest.core.oversight.evidence import (
+    SILENCE,
     DataSeen,
     DependencySeen,
     ErrorSeen,
@@ -133,4 +134,4 @@ def _outside(seen: ErrorSeen) -> ErrorSeen:
 
 
 def _silent_vendor(name: str) -> ErrorSeen:
-    return ErrorSeen(kind="TimeoutError", count=1, origin=Origin.VENDOR, text=f"{name} is silent")
+    return ErrorSeen(kind=SILENCE, family="TimeoutError", count=1, origin=Origin.VENDOR, text=name)

@@ -16,7 +16,7 @@ from typing import Final
 from meta_agents.one_trouble import OneTrouble
 from roboinvest.core.errors import BadSettings, TryLater
 from roboinvest.core.events import Event, Severity
-from roboinvest.core.oversight.healing_record import HealAttempt, Verdict
+from roboinvest.core.oversight.healing_record import ActionEnd, HealAttempt, Verdict
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.oversight.attempts import HealAttempts
 from roboinvest.runtime.oversight.file import OverseerFile
@@ -145,8 +145,8 @@ class Tried:
     async def read(self) -> None:
         """Read the newest attempts."""
         try:
-            attempts = HealAttempts(await self._keeper.file())
-            found = await self._threads.do("reading attempts", lambda: attempts.newest(_NEWEST))
+            file = await self._keeper.file()
+            found = await self._threads.do("reading attempts", lambda: _newest(file))
         except (TryLater, BadSettings) as error:
             await self._keeper.lost(error)
             return
@@ -159,13 +159,24 @@ class Tried:
     def healed_by(self, agent: str) -> str | None:
         """Return what was measured to have healed an agent within the last hour."""
         last = self._newest.get(agent)
-        if last is None or last.verdict is not Verdict.HEALED or last.settled_at is None:
+        if last is None:
+            return None
+        if last.verdict is None and last.action_end is ActionEnd.RETURNED:
+            until = f"{last.deadline:%H:%M} UTC"
+            return f"after {last.rung.words} ({last.attempt_id}), which is measured at {until}"
+        if last.verdict is not Verdict.HEALED or last.settled_at is None:
             return None
         if self._clock.now() - last.settled_at > _LATELY:
             return None
-        return f"after {last.rung} ({last.attempt_id}): {last.reason}"
+        return f"after {last.rung.words} ({last.attempt_id}): {last.reason}"
+
+
+def _newest(file: OverseerFile) -> Sequence[HealAttempt]:
+    """Return the newest attempts, from the disk and not from what memory has of it."""
+    file.require_ours()
+    return HealAttempts(file).newest(_NEWEST)
 
 
 def _words(attempt: HealAttempt) -> str:
-    end = "is not measured yet" if attempt.verdict is None else attempt.verdict.replace("_", " ")
-    return f"{attempt.rung} at {attempt.at:%Y-%m-%d %H:%M} UTC: {end}; {attempt.action}"
+    end = "not measured yet" if attempt.verdict is None else attempt.verdict.words
+    return f"{attempt.rung.words} at {attempt.at:%Y-%m-%d %H:%M} UTC: {end}; {attempt.action}"

@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from meta_agents.delegations import Delegations, InboxInThreads
 from meta_agents.healing_governed import CodeProposals, HealJournal, Quarantines, RevisionRollbacks
 from meta_agents.healing_ports import HealPort, Order, Supervises
 from roboinvest.core.approvals import InboxRules
-from roboinvest.core.errors import Refused
+from roboinvest.core.errors import BadSettings, Refused, TryLater
 from roboinvest.core.oversight.healing_record import ActionEnd
 from roboinvest.core.ports import Clock
 from roboinvest.core.revisions.governor import GovernorLimits
@@ -62,6 +64,19 @@ class Governed:
             await self.threads.do("closing the audit log", file.close)
 
     @contextlib.asynccontextmanager
+    async def revisions_or_none(self) -> AsyncIterator[Revisions | None]:
+        """Open the revisions; None where there are none, or their file is away."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                found = await stack.enter_async_context(self.revisions())
+            except (TryLater, BadSettings) as error:
+                structlog.get_logger("roboinvest.healing").warning(
+                    "revisions_are_away", trouble=str(error)
+                )
+                found = None
+            yield found
+
+    @contextlib.asynccontextmanager
     async def revisions(self) -> AsyncIterator[Revisions | None]:
         """Open the revisions; None where there never was one."""
         path = self._data / FILE_NAME
@@ -101,22 +116,26 @@ class JournalOnDemand:
 class OnDemand:
     """A port whose revisions are opened for each call, where there are any."""
 
-    def __init__(self, governed: Governed, make: Callable[[Revisions | None], HealPort]) -> None:
-        self._governed, self._make = governed, make
+    def __init__(
+        self,
+        opens: Callable[[], contextlib.AbstractAsyncContextManager[Revisions | None]],
+        make: Callable[[Revisions | None], HealPort],
+    ) -> None:
+        self._opens, self._make = opens, make
 
     async def refusal(self, order: Order) -> str | None:
         """Return why it cannot be done now."""
-        async with self._governed.revisions() as revisions:
+        async with self._opens() as revisions:
             return await self._make(revisions).refusal(order)
 
     async def act(self, order: Order) -> str:
         """Do it."""
-        async with self._governed.revisions() as revisions:
+        async with self._opens() as revisions:
             return await self._make(revisions).act(order)
 
     async def happened(self, order: Order) -> bool | None:
         """Return whether it is there to be seen."""
-        async with self._governed.revisions() as revisions:
+        async with self._opens() as revisions:
             return await self._make(revisions).happened(order)
 
 
@@ -198,15 +217,15 @@ def rollbacks(governed: Governed) -> HealPort:
             return _NoRevision()
         return RevisionRollbacks(revisions, governed.threads)
 
-    return OnDemand(governed, make)
+    return OnDemand(governed.revisions, make)
 
 
 def quarantines(
     governed: Governed, supervisor: Callable[[], Supervises], limits: GovernorLimits
 ) -> HealPort:
-    """Return the port that puts agents away."""
+    """Return the port that puts agents away; a service also where the revisions are away."""
     return OnDemand(
-        governed,
+        governed.revisions_or_none,
         lambda revisions: Quarantines(supervisor, governed.threads, revisions, limits=limits),
     )
 

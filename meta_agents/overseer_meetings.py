@@ -7,8 +7,9 @@ is away costs a look, and nothing that was decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -21,9 +22,11 @@ from roboinvest.core.events import Event, Severity
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.oversight.cadence import Cadence
 from roboinvest.runtime.oversight.file import OverseerFile
+from roboinvest.runtime.oversight.meetings import MeetingRows
 from roboinvest.runtime.oversight.threads import Threads
 from roboinvest.runtime.supervision.service import ServiceContext
 
+_CADENCE: Final = "the cadence of meetings"
 LOOK_S: Final = 60.0
 FOLLOWED_LOOKS: Final = 5  # looks between two times that what is under way is carried on
 MOST_S: Final = 600.0  # that a meeting may take
@@ -45,8 +48,13 @@ class MeetingService:
         threads: Threads,
         publish: Callable[[Event], None],
         left_open: bool = False,
+        begins: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Take the file, and what opens a meeting on it for as long as one is at work."""
+        """Take the file, and what opens a meeting on it for as long as one is at work.
+
+        `begins` is awaited first: what earlier meetings set is put in force again.
+        """
+        self._begins = begins
         self._file, self._opens = file, opens
         self._clock, self._threads = clock, threads
         self._cadence = Cadence(file, NAME, EVERY)
@@ -65,6 +73,8 @@ class MeetingService:
     async def run(self, ctx: ServiceContext) -> None:
         """Look every minute, until cancelled."""
         ctx.ready()
+        if self._begins is not None:
+            await self._begins()
         looks = 0
         async for _ in ctx.every(LOOK_S):
             ctx.idle(MOST_S)
@@ -73,9 +83,15 @@ class MeetingService:
             looks += 1
 
     async def look(self, *, follows_up: bool) -> bool:
-        """Hold the meeting if it is due; return whether one was held."""
+        """Hold the meeting if it is due; return whether one was held.
+
+        Raises:
+            TryLater, BadSettings: the Overseer's file is away, of which its keeper tells.
+        """
+        now = self._clock.now()
+        is_due = await self._threads.do(_CADENCE, partial(self._cadence.due, now))
         try:
-            held = await self._looked(follows_up=follows_up)
+            held = await self._looked(now, is_due=is_due, follows_up=follows_up)
         except (RoboInvestError, OSError) as error:
             text = f"the meeting waits: {in_words(error)}"
             if self._trouble.failed(text):
@@ -85,21 +101,21 @@ class MeetingService:
         self.held += held
         return held
 
-    async def _looked(self, *, follows_up: bool) -> bool:
-        now, what = self._clock.now(), "the cadence of meetings"
-        is_due = await self._threads.do(what, partial(self._cadence.due, now))
+    async def _looked(self, now: datetime, *, is_due: bool, follows_up: bool) -> bool:
         if not (is_due or follows_up):
             return False
-        if not is_due and not await self._threads.do(what, self._has_met):
+        if not is_due and not await self._threads.do(_CADENCE, partial(self._has_work, now)):
             return False
         async with self._opens(self._file) as meeting:
             if not is_due:
                 await meeting.follow_up(now)
                 return False
-            await self._threads.do(what, partial(self._cadence.begin, now))
+            await self._threads.do(_CADENCE, partial(self._cadence.begin, now))
             await meeting.hold(now)
-        await self._threads.do(what, partial(self._cadence.done, self._clock.now()))
+        await self._threads.do(_CADENCE, partial(self._cadence.done, self._clock.now()))
         return True
 
-    def _has_met(self) -> bool:
-        return self._cadence.standing().runs > 0
+    def _has_work(self, now: datetime) -> bool:
+        """Return whether anything decided is under way, or to be scored. Blocking."""
+        rows = MeetingRows(self._file)
+        return bool(rows.under_way() or rows.due(now))

@@ -7,8 +7,8 @@ agent's trouble, whose words did not bring a readable one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from meta_agents.overseer import Overseer
 from meta_agents.overseer_senses import said_of
@@ -31,6 +31,7 @@ class WatchedModel:
         """Take who answers, who keeps pulses, and agents by the name that pays."""
         self._model, self._overseer, self._clock = model, overseer, clock
         self._agents = dict(agents)
+        self.heard: Callable[[str, Answer[Any]], None] | None = None  # by whom, and the answer
 
     async def ask(
         self, task: Task[InputT, OutputT], inputs: InputT, *, about: str = ""
@@ -38,9 +39,18 @@ class WatchedModel:
         """Return the answer, and note how it came about."""
         began = self._clock.monotonic()
         answer = await self._model.ask(task, inputs, about=about)
+        if self.heard is not None:
+            self.heard(task.agent, answer)
         at = self._clock.monotonic()
         took_s = max(at - began, 0.0)
         asker = self._overseer.pulse(self._agents.get(task.agent, task.agent))
+        self._overseer.count("asks")
+        if answer.is_recalled:  # it says nothing of a model, which was not asked
+            self._overseer.count("cache hits")
+            if asker is not None:
+                asker.counter("cache hits", 1.0, at)
+                asker.succeeded(at, took_s)
+            return answer
         model = self._overseer.pulse(MODEL)
         if answer.source == SAFE:
             if asker is not None:

@@ -25,6 +25,7 @@ from roboinvest.core.events import (
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.oversight.evidence import Origin
 from roboinvest.core.oversight.fingerprints import HUNG, RETURNED, http_line, line_of
+from roboinvest.core.oversight.health import Status
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.supervision.service import ServiceState, ServiceStatus
 
@@ -46,6 +47,8 @@ class ServiceSense:
     ) -> None:
         self._overseer, self._clock, self._statuses = overseer, clock, statuses
         self._beats: dict[str, tuple[int, int]] = {}  # restarts and beats at the last look
+        self._away: set[str] = set()  # quarantined, at the last look
+        self._resting: set[str] = set()  # of those: well until then
         self._in_trouble: set[str] = set()
         self._failed_at: dict[str, deque[float]] = {}
 
@@ -64,17 +67,32 @@ class ServiceSense:
 
     def feel(self, at: float) -> None:
         """Feel every service once."""
-        for status in self._statuses():
+        statuses = self._statuses()
+        away = {each.name for each in statuses if each.state is ServiceState.QUARANTINED}
+        self._overseer.put_away(away)
+        self._note_resting(away)
+        for status in statuses:
             pulse = self._overseer.pulse(status.name)
             if pulse is None:
                 continue
             moved = self._has_moved(status)
             if moved and status.last_beat_age_s is not None:
                 pulse.progressed(at - status.last_beat_age_s)
-            if status.name not in self._in_trouble and _is_up(status):
+            rests = status.name in self._resting
+            if status.name not in self._in_trouble and (rests or _is_up(status)):
                 pulse.waits(at, at)
             failed = self._failed_at.get(status.name, ())
             pulse.gauge(FAILURES, float(sum(at - when < WINDOW_S for when in failed)), at)
+
+    def _note_resting(self, away: set[str]) -> None:
+        """Note who was not known to be unwell when somebody put it away: it needs no healing."""
+        last = self._overseer.last
+        for name in away - self._away:
+            health = None if last is None else last.healths.get(name)
+            if health is None or health.status is Status.HEALTHY:
+                self._resting.add(name)
+        self._resting &= away
+        self._away = away
 
     def is_well(self, name: str) -> bool:
         """Return whether a service runs and is not known to fail."""
@@ -100,6 +118,7 @@ class TickSense:
         data: str,
         host_is_well: Callable[[], bool],
         counts: Callable[[], DataCounts],
+        counters: Mapping[str, str] | None = None,
     ) -> None:
         """Take the names.
 
@@ -110,8 +129,10 @@ class TickSense:
             data: name of the market's data.
             host_is_well: whether the service that ticks is well: it waits, and they with it.
             counts: what the quality gate did so far.
+            counters: whose counter each of `hourly.COUNTS` is; the others are the house's alone.
         """
         self._overseer, self._clock = overseer, clock
+        self._counters = dict(counters or {})
         self._agents, self._data = agents, data
         self._host_is_well, self._counts = host_is_well, counts
         self._seen = (0, 0)  # rows used and quarantined
@@ -127,6 +148,11 @@ class TickSense:
             pulse = self._overseer.pulse(name)
             if pulse is not None:
                 pulse.progressed(at)
+        for name, by in _counts_of(event).items():
+            self._overseer.count(name, by)
+            pulse = self._overseer.pulse(self._counters.get(name, ""))
+            if pulse is not None and by:
+                pulse.counter(name, by, at)
         self._take_rows(at)
 
     def feel(self, at: float) -> None:
@@ -156,6 +182,17 @@ class TickSense:
             pulse.progressed(at)
         for _ in range(round(bad * part)):
             pulse.failed(at, line_of("Incomplete", family="TryLater", text="rows were refused"))
+
+
+def _counts_of(event: TickCompleted) -> Mapping[str, int]:
+    return {
+        "decisions": event.decisions,
+        "fills": event.fills,
+        "trades": event.trades,
+        "insights": event.insights,
+        "lookups": event.lookups,
+        "lookup hits": event.lookup_hits,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ written is told, and the next look comes all the same.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -24,11 +25,21 @@ from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity
 from roboinvest.core.oversight.causes import Diagnosis
 from roboinvest.core.oversight.health import AgentHealth
 from roboinvest.runtime.oversight.threads import Threads
-from roboinvest.runtime.reports.health import agent_line, health_report, write_health
+from roboinvest.runtime.reports.health import (
+    MOST_LISTED,
+    agent_line,
+    health_report,
+    worst_first,
+    write_health,
+)
+from roboinvest.runtime.reports.writer import ALERT_KEY as REPORTS_KEY
+from roboinvest.runtime.standing_alerts import StandingAlerts
 from roboinvest.runtime.supervision.service import ServiceContext
+from roboinvest.runtime.supervision.service import in_words as in_line
 
 INTERVAL_S: Final = 60.0
 READINGS: Final = 3  # of the machine, between two looks: a trend is drawn through them
+SENSES: Final = "senses"  # names the alert on what we cannot feel
 UNWRITABLE: Final = "health.unwritable"
 _FAILURES: Final = 2  # in a row: by then the folder itself is known to be the root, if it is
 
@@ -64,6 +75,7 @@ class HealthService:
         tried: Callable[[], Mapping[str, str]] = dict,
         looked: Callable[[], None] = lambda: None,
         interval_s: float = INTERVAL_S,
+        was_blind: bool = False,
     ) -> None:
         """Take the parts.
 
@@ -77,13 +89,19 @@ class HealthService:
             publish: hears that the report cannot be written.
             tried: what healing did last, by agent, in words.
             looked: hears that a look was handed on.
-            interval_s: between two looks.
+            interval_s: between two looks; it may be changed at any time.
+            was_blind: whether an earlier process left that alert open.
         """
         self._overseer, self._measure, self._ward = overseer, measure, ward
         self._alerts, self._reports, self._threads = alerts, reports, threads
-        self._publish, self._tried, self._interval_s = publish, tried, interval_s
+        self._publish, self._tried, self.interval_s = publish, tried, interval_s
         self._looked = looked
         self._unwritten = 0  # reports in a row
+        self._unread = ""  # why the machine could not be read just now
+        self._blindness = StandingAlerts(
+            f"{self.name}.", kind="system", over="every sense works again", publish=publish
+        )
+        self._blindness.resume([SENSES] if was_blind else [])
         self._log = structlog.get_logger("roboinvest.health")
         self.passes = 0
 
@@ -91,8 +109,8 @@ class HealthService:
         """Look at each interval, until cancelled; the machine is read more often."""
         ctx.ready()
         readings = 0
-        async for _ in ctx.every(self._interval_s / READINGS):
-            await self._measure()
+        async for _ in ctx.every(lambda: self.interval_s / READINGS):
+            await self._measured()
             if readings % READINGS == 0:
                 await self.look_once()
                 self.passes += 1
@@ -103,9 +121,21 @@ class HealthService:
         found = await self._overseer.look()
         self._ward.take(found.at, _to_heal(found), found.causes, found.roots)
         self._alerts.tell(found, self._overseer.terms)
+        self._tell_blindness(found.at)
         self._looked()
         await self._write(found)
         return found
+
+    async def _measured(self) -> None:
+        """Take a reading; one that fails leaves us blind on the machine, and on nobody else."""
+        # gathered, because a reading may raise anything, and is no reason to look at nobody
+        (error,) = await asyncio.gather(self._measure(), return_exceptions=True)
+        self._unread = "" if error is None else in_line(error)
+
+    def _tell_blindness(self, at: datetime) -> None:
+        blind = [*self._overseer.blind, *([self._unread] if self._unread else [])]
+        text = f"the Overseer is blind in part: {'; '.join(blind)}; everybody else is looked at"
+        self._blindness.tell({SENSES: text} if blind else {}, at)
 
     async def _write(self, found: HealthPass) -> None:
         work = partial(_written, self._reports, found, dict(self._tried()))
@@ -132,7 +162,7 @@ class HealthService:
                 severity=Severity.MEDIUM,
                 kind="system",
                 message=text,
-                caused_by=PREFIX + FOLDER if is_below else None,
+                caused_by=PREFIX + FOLDER if is_below else REPORTS_KEY,
             )
         )
 
@@ -152,10 +182,18 @@ def _to_heal(found: HealthPass) -> Mapping[str, AgentHealth]:
 
 
 def _written(reports: Path, found: HealthPass, tried: Mapping[str, str]) -> None:
+    healths = sorted(
+        found.healths.values(),
+        key=lambda each: worst_first(each.status.value, each.since, each.name),
+    )
     lines = (
         agent_line(
-            found.cards[name], health, because_of=found.roots.get(name), tried=tried.get(name)
+            found.cards[each.name],
+            each,
+            because_of=found.roots.get(each.name),
+            tried=tried.get(each.name),
         )
-        for name, health in found.healths.items()
+        for each in healths[:MOST_LISTED]
     )
-    write_health(reports, health_report(found.at, lines))
+    statuses = (each.status.value for each in healths)
+    write_health(reports, health_report(found.at, lines, statuses=statuses))

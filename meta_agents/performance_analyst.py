@@ -53,6 +53,7 @@ from roboinvest.runtime.oversight.cadence import Cadence, keep
 from roboinvest.runtime.oversight.file import OverseerFile
 from roboinvest.runtime.oversight.threads import Threads
 from roboinvest.runtime.redaction import Redactor
+from roboinvest.runtime.reports.writer import ALERT_KEY as REPORTS_KEY
 from roboinvest.runtime.supervision.service import ServiceContext
 
 FILE_NAME: Final = "performance_analysis.json"
@@ -102,7 +103,7 @@ class PerformanceAnalystAgent:
         """
         self.figures, self.advice = HourlyFigures(file), AdviceBook(file)
         self.newest: Analysis | None = None
-        self._cadence = Cadence(file, CADENCE, EVERY)
+        self.cadence = Cadence(file, CADENCE, EVERY)
         self._senses, self._trading, self._spans = senses, trading, spans
         self._path = reports / FILE_NAME
         self._redactor, self._clock, self._threads = redactor, clock, threads
@@ -114,6 +115,7 @@ class PerformanceAnalystAgent:
             clock=clock,
             publish=publish,
             recovered="the performance analysis is written again",
+            follows_from=REPORTS_KEY,
         )
         self._log = structlog.get_logger("roboinvest.performance_analyst")
 
@@ -121,7 +123,7 @@ class PerformanceAnalystAgent:
         """Review every hour, until cancelled; when the next one is due outlives the process."""
         if self._up_from_s is None:
             self._up_from_s = self._clock.monotonic()
-        await keep(ctx, self._cadence, self.review_at, clock=self._clock, threads=self._threads)
+        await keep(ctx, self.cadence, self.review_at, clock=self._clock, threads=self._threads)
 
     async def review_at(self, now: datetime) -> None:
         """Review, as a cadence asks for it."""
@@ -166,6 +168,10 @@ class PerformanceAnalystAgent:
     def _counted(self) -> _Figures:
         counts = self._senses.take_counts()
         found: _Figures = {}
+        for name in hourly.COUNTS:
+            if name in counts:
+                figure = (float(counts[name]), max(counts[name], 1))
+                found[hourly.of(hourly.COUNTED, name.replace(" ", "_"))] = figure
         if "insights" in counts:
             found[hourly.INSIGHTS] = (float(counts["insights"]), max(counts["insights"], 1))
         at = self._clock.monotonic()

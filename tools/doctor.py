@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from roboinvest.core.errors import RoboInvestError
+from roboinvest.core.errors import BadInput, RoboInvestError, TryLater
 from roboinvest.core.ports import Calendar
 from roboinvest.runtime.configuration.llm_sections import Provider
 from roboinvest.runtime.configuration.secrets import Secrets
@@ -27,11 +27,15 @@ from roboinvest.runtime.governance.file import FILE_NAME
 from roboinvest.runtime.governance.verify import verify
 from roboinvest.runtime.halt import HaltFile
 from roboinvest.runtime.llm.chains import PRICES_FILE, ROLES, places_of, read_prices
+from roboinvest.runtime.oversight.file import FILE_NAME as OVERSEER_FILE
+from roboinvest.runtime.oversight.file import damage
 from roboinvest.runtime.prompts.files import default_folder
+from roboinvest.runtime.reports.health import read_health
 from tools.sandbox.tier import Tier
 from tools.sandbox.tiers import detect
 
 MIN_FREE_MB: Final = 500
+SILENT_LOOKS: Final = 3.0  # that may be missed
 OLDEST_PYTHON: Final = (3, 11)
 _SANE_YEARS: Final = (2025, 2100)  # a clock outside them was never set
 
@@ -87,6 +91,7 @@ class Doctor:
             self._broker,
             self._sandbox,
             self._audit,
+            self._overseer,
         )
         return [check() for check in checks]
 
@@ -119,6 +124,37 @@ class Doctor:
             fact = f"it is not what was written: {found.breaks[0].text}"
         mend = "nothing is promoted or approved until then; see: roboinvest audit verify"
         return Finding(name="audit", grade=Grade.FAIL, fact=fact, mend=mend)
+
+    def _overseer(self) -> Finding:
+        """See whether somebody looks after the house, and remembers what was tried."""
+        if self._settings.overseer.enabled == "off":
+            fact = "off: nobody looks at agents, heals them, reports daily or holds meetings"
+            mend = 'to have it back: enabled = "on" under [overseer]; trading goes on either way'
+            return Finding(name="overseer", grade=Grade.WARN, fact=fact, mend=mend)
+        trouble = damage(self._folder.root / OVERSEER_FILE)
+        if trouble is not None:
+            fact = f"its memory, {self._folder.root / OVERSEER_FILE}, is damaged: {trouble}"
+            mend = "move it and its -wal away; the Overseer begins anew, and trading goes on"
+            return Finding(name="overseer", grade=Grade.FAIL, fact=fact, mend=mend)
+        return self._overseer_lives()
+
+    def _overseer_lives(self) -> Finding:
+        """Compare its last look with the clock, where a daemon runs."""
+        try:
+            looked_at = read_health(self._folder.reports).checked_at
+        except TryLater:
+            fact = "on; it has not looked at anybody here yet"
+            return Finding(name="overseer", grade=Grade.OK, fact=fact)
+        except BadInput as error:
+            mend = "what is wrong all the same: roboinvest alerts ls"
+            return Finding(name="overseer", grade=Grade.WARN, fact=f"{error}", mend=mend)
+        age = self._now - looked_at
+        fact = f"on; it looked at the agents last at {looked_at:%Y-%m-%d %H:%M} UTC"
+        silent_s = SILENT_LOOKS * self._settings.overseer.health_interval_s
+        if self._folder.holder() is not None and age.total_seconds() > silent_s:
+            mend = "see what became of the service health: roboinvest status"
+            return Finding(name="overseer", grade=Grade.WARN, fact=f"silent: {fact}", mend=mend)
+        return Finding(name="overseer", grade=Grade.OK, fact=fact)
 
     def _python(self) -> Finding:
         version = ".".join(str(part) for part in sys.version_info[:3])

@@ -83,6 +83,8 @@ class ReportArchive:
         with self._alone():
             if self._is_whole(report.date):
                 return False
+            for cut_off in self.folder.glob("daily_report_*.part-*"):  # whoever wrote it is gone
+                cut_off.unlink(missing_ok=True)
             replace_file(self.path(report.date, "html"), page)
             replace_file(self.path(report.date, "txt"), text)
             write_json_atomically(self.path(report.date), report)

@@ -46,6 +46,7 @@ from roboinvest.runtime.storage.reads import StoreReader
 GOVERNANCE: Final = "governance.db"
 MOST_AUDIT_ROWS: Final = 5_000  # that are looked through, the newest
 MOST_OUTCOMES: Final = 500
+BEFORE: Final = timedelta(days=7)  # in which attempts on what lasts are looked for
 PARTS: Final = timedelta(days=7)  # in which the parts of a round trip are looked for
 _CANNOT_BE_READ: Final = (RoboInvestError, OSError, ValueError, KeyError, TypeError)
 ValueT = TypeVar("ValueT")
@@ -235,7 +236,10 @@ def _status(folder: DataFolder) -> SystemStatus:
 
 
 def _attempts(house: Span, file: OverseerFile) -> tuple[HealAttempt, ...]:
-    found = HealAttempts(file).since(house.start)
+    """Return the attempts up to the day's end, and some before it: what lasts began earlier."""
+    begin = datetime.min.replace(tzinfo=UTC)
+    start = house.start - BEFORE if house.start - begin > BEFORE else begin
+    found = HealAttempts(file).since(start)
     return tuple(each for each in found if each.at < house.end)
 
 

@@ -11,13 +11,16 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Final
 
+from meta_agents.daily_report.days import APART
 from meta_agents.daily_report.document import DailyReport, Incident, ToDo
+from roboinvest.core.events import Severity
 
 MAX_LINES: Final = 40
 WIDTH: Final = 100
 _MOST_WRONG: Final = 3  # each takes up to four lines
 _MOST_TO_DO: Final = 3  # each takes up to three lines
 _MOST_ADVISED: Final = 2
+_LESSER: Final = frozenset({Severity.MEDIUM, Severity.LOW})
 
 
 def digest_text(report: DailyReport) -> str:
@@ -34,6 +37,8 @@ def _lines(report: DailyReport) -> Iterator[str]:
     yield report.headline
     if not report.running:
         yield "No daemon was running when this was made."
+    if report.mode in APART and (report.incidents or report.needs_person):
+        yield "Times of trouble are the machine's; the market of this run has a time of its own."
     yield ""
     yield "WHAT IS WRONG"
     yield from _wrong(report)
@@ -60,9 +65,19 @@ def _wrong(report: DailyReport) -> Iterator[str]:
         yield f"    since {_at(each.since)} UTC; {_tried(each)}"
     if len(lasting) > _MOST_WRONG:
         yield f"  and {len(lasting) - _MOST_WRONG} more"
+    if lesser := lesser_alerts(report):
+        yield f"  less grave and open: {lesser}; see: roboinvest alerts ls"
     for each in over[: max(_MOST_WRONG - len(lasting), 1)]:
         until = "" if each.until is None else f"{each.until:%H:%M}"
         yield f"  over: {each.what} ({_at(each.since)} to {until}; {each.ended_by or 'ended'})"
+
+
+def lesser_alerts(report: DailyReport) -> int:
+    """Return how many alerts are open that are no incident, children left out."""
+    return sum(
+        each.until is None and each.follows_from is None and each.severity in _LESSER
+        for each in report.alerts or ()
+    )
 
 
 def _tried(incident: Incident) -> str:
@@ -126,6 +141,8 @@ def _house(report: DailyReport) -> Iterator[str]:
     healing = report.healing
     if healing is not None:
         yield f"  healing: {healing.attempts} attempts, {healing.healed} healed"
+    elif report.incidents:
+        yield f"  healing: not known ({report.unknown.get('healing')})"
     if report.changes:
         yield f"  changes: {len(report.changes)}"
     if report.llm_spend is not None and report.llm_spend.calls:

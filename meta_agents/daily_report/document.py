@@ -13,17 +13,17 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from roboinvest.core.events import Severity
-from roboinvest.runtime.reports.models import (
+from roboinvest.runtime.reports.fields import (
     Cost,
     Count,
     Figure,
     Fraction,
-    Interval,
     Percent,
     Record,
     Report,
     Usd,
 )
+from roboinvest.runtime.reports.models import Interval
 
 
 class SystemHealth(Record):

@@ -22,12 +22,14 @@ from roboinvest.core.events import Severity
 from roboinvest.core.oversight.advice import Advice
 from roboinvest.core.oversight.healing_record import HealAttempt, Rung, Verdict
 from roboinvest.core.records import TickRecord
+from roboinvest.runtime.alerting.next_steps import next_steps
 from roboinvest.runtime.alerting.values import RANK, Alert
 
 MOST: Final = 100  # entries of a list
 MOST_TRIED: Final = 6  # of one incident
 _GRAVE: Final = frozenset({Severity.CRITICAL, Severity.HIGH})
 EntryT = TypeVar("EntryT")
+_HALT: Final = "halt"  # key of the alert of a halt
 _QUIET: Final = ("proposal.", "outcome.")  # rows of the audit log that change nothing by themselves
 _SILENT_TICKS: Final = 5.0  # times the usual distance of two ticks
 _SILENT_LEAST: Final = timedelta(minutes=10)
@@ -75,8 +77,8 @@ def healing_part(facts: DayFacts, unknown: Unknowns, left_out: dict[str, int]) -
         entries=tuple(
             HealEntry(
                 agent=each.agent,
-                cause=each.cause.value,
-                rung=each.rung.value,
+                cause=each.cause.words,
+                rung=each.rung.words,
                 action=each.action,
                 at=each.at,
                 metric=each.expected.metric,
@@ -225,19 +227,23 @@ def _alarms(facts: DayFacts) -> Iterable[ToDo]:
         for alert in facts.alerts or ()
         if alert.is_open and alert.caused_by is None and alert.acknowledged_at is None
     ]
+    steps = next_steps({each.key: each.caused_by for each in facts.alerts or () if each.is_open})
     for alert in sorted(roots, key=lambda alert: (RANK[alert.severity], alert.raised_at)):
-        if alert.severity in _GRAVE:
+        if alert.severity in _GRAVE and alert.key != _HALT:  # of a halt there is more to tell
+            step, _, command = steps[alert.key].partition(": roboinvest ")
             yield ToDo(
                 urgency="now" if alert.severity is Severity.CRITICAL else "today",
-                text=f"{alert.severity}: {alert.message}",
+                text=f"{step[0].upper()}{step[1:]} ({alert.severity}: {alert.message})",
                 since=alert.raised_at,
-                command=f"roboinvest alerts ack {alert.fingerprint}",
+                command=f"roboinvest {command}" if command else None,
             )
     for each in facts.attempts or ():
-        if each.rung is Rung.ESCALATE and each.verdict is not Verdict.HEALED:
+        is_ours = each.at in facts.house
+        if is_ours and each.rung is Rung.ESCALATE and each.verdict is not Verdict.HEALED:
             yield ToDo(
                 urgency="now",
-                text=f"Healing gave {each.agent} up ({each.cause}): {each.reason or each.action}",
+                text=f"Healing gave {each.agent} up ({each.cause.words}): "
+                f"{each.reason or each.action}",
                 since=each.at,
                 command="roboinvest health",
             )
@@ -287,11 +293,16 @@ def _tried(alert: Alert, attempts: Sequence[HealAttempt], end: datetime) -> tupl
     """Return what healing tried while an alert was open on agents that it names."""
     until = alert.resolved_at or end
     return tuple(
-        f"{each.at:%H:%M} {each.rung} of {each.agent}: {_verdict(each)}"
+        f"{_clock(each.at, alert)} {each.rung.words} of {each.agent}: {_verdict(each)}"
         + (f", {each.reason}" if each.reason else "")
         for each in attempts
         if alert.raised_at <= each.at <= until and _names(alert, each)
-    )[:MOST_TRIED]
+    )[-MOST_TRIED:]
+
+
+def _clock(at: datetime, alert: Alert) -> str:
+    same_day = at.date() == alert.raised_at.date()
+    return f"{at:%H:%M}" if same_day else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _names(alert: Alert, attempt: HealAttempt) -> bool:
@@ -300,7 +311,7 @@ def _names(alert: Alert, attempt: HealAttempt) -> bool:
 
 
 def _verdict(attempt: HealAttempt) -> str:
-    return "not measured yet" if attempt.verdict is None else attempt.verdict.value
+    return "not measured yet" if attempt.verdict is None else attempt.verdict.words
 
 
 def _silence(since: datetime, until: datetime) -> Incident:

@@ -13,6 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from meta_agents.daily_report.digest import lesser_alerts
 from meta_agents.daily_report.document import DailyReport
 
 _WIDTH: Final = 640.0
@@ -33,7 +34,9 @@ def html_page(report: DailyReport) -> str:
         minute=_minute, usd=_usd, share=_share, plain_share=_plain_share, number=_number
     )
     curve = report.trading_result.equity_curve
-    page = pages.get_template("daily.html").render(r=report, curve=_curve(curve))
+    page = pages.get_template("daily.html").render(
+        r=report, curve=_curve(curve), lesser=lesser_alerts(report)
+    )
     return page.strip() + "\n"
 
 

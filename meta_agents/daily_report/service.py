@@ -27,6 +27,7 @@ from roboinvest.core.events import Event, Severity
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.oversight.threads import Threads
 from roboinvest.runtime.redaction import Redactor
+from roboinvest.runtime.reports.writer import ALERT_KEY as REPORTS_KEY
 from roboinvest.runtime.supervision.service import ServiceContext
 
 ALERT_KEY: Final = "daily_report.unwritable"
@@ -75,6 +76,7 @@ class DailyReports:
             clock=clock,
             publish=publish,
             recovered="daily reports are written again",
+            follows_from=REPORTS_KEY,
         )
         self._log = structlog.get_logger("roboinvest.daily_report")
 

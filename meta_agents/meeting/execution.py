@@ -131,7 +131,7 @@ class Executor:
         elif filed.state is ProposalState.OPEN:
             return
         elif row.decision.is_by_hand:
-            why = "a person agreed, and has to do it by hand; nothing was changed here"
+            why = "it is agreed to, and a person has to do it by hand; nothing was changed here"
             await self._move(row, DecisionState.REQUESTED, why)
         elif filed.state is ProposalState.USED:
             await self._move(row, DecisionState.FAILED, "somebody else has used its approval")

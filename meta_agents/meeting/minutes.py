@@ -19,6 +19,7 @@ def minutes(
 ) -> dict[str, Any]:
     """Return a meeting as JSON types."""
     return {
+        "schema_version": 1,
         "date": meeting.day.isoformat(),
         "meeting_id": meeting.meeting_id,
         "source": meeting.source,

@@ -14,7 +14,7 @@ from typing import Final
 
 from roboinvest.app.governance import Governance
 from roboinvest.app.hindsight import cutoffs_of
-from roboinvest.app.language_models import OpenedModels
+from roboinvest.app.language_models import OpenedModels, services_of
 from roboinvest.app.lookouts import Lookouts
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.app.overseer import Oversight
@@ -38,7 +38,6 @@ from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.llm.outcomes import OutcomeLinker
 from roboinvest.runtime.llm.rules import RulesModel
 from roboinvest.runtime.llm.today import TodaysSpend
-from roboinvest.runtime.llm.watch import ALERT_PREFIX, ModelWatch
 from roboinvest.runtime.oversight.fuse import Blown
 from roboinvest.runtime.recall.opening import open_recall
 from roboinvest.runtime.recall.recall import Recall, RecallState
@@ -46,7 +45,7 @@ from roboinvest.runtime.reports.writer import ReportWriter
 from roboinvest.runtime.retention import Retention
 from roboinvest.runtime.store import Store
 from roboinvest.runtime.supervision.service import Child, Group, Restart, ServiceStatus
-from roboinvest.runtime.supervision.supervisor import Supervisor
+from roboinvest.runtime.supervision.supervisor import ALERT_PREFIX, Supervisor
 from roboinvest.runtime.supervision.watchdog import (
     ForcedExit,
     LagProbe,
@@ -58,7 +57,7 @@ from roboinvest.trading.control_desk import ControlDesk
 from roboinvest.trading.gate import GateWatch, StateKeeper, TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
 from roboinvest.trading.installed_strategy import Installed
-from roboinvest.trading.locks.desk import LockDesk
+from roboinvest.trading.lowered_limits import ALERT_PREFIX as ALERTS_OF_RISK
 from roboinvest.trading.strategy_task import STRATEGY_TASK
 from tools.markets import Market
 
@@ -104,10 +103,9 @@ class House:
         self._watched: dict[str, Callable[[], bool]] = {}
         self._market, self._folder = market, folder
         self._clock, self._in_flight = clock, in_flight
-        self._halt_file = HaltFile(folder.halt)
+        self._halt_file, self._bus = HaltFile(folder.halt), EventBus(clock)
         self._gate = TradingGate(self._halt_file)
         self._models = models or OpenedModels(model=RulesModel(clock))
-        self._bus = EventBus(self._clock)
         self._probe = LagProbe(on_stall=lambda stall_s: self._tree().forgive(stall_s))
         self.oversight = self._overseen(installed, secrets or Secrets())
         self.floor = TradingFloor(
@@ -132,6 +130,7 @@ class House:
             gate=self._gate,
             clock=clock,
             in_flight=in_flight,
+            counted=self.oversight.overseer.totals if self.oversight else dict,
         )
         self.governance = Governance(settings, folder, clock=clock, in_flight=in_flight)
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reports")
@@ -245,6 +244,9 @@ class House:
             cutoffs=cutoffs_of(self._settings, self._market),
             spend=TodaysSpend(ledger, self._clock) if (ledger := self._models.ledger) else None,
             governance=self.governance.line,
+            overseer=self.oversight.line if self.oversight else None,
+            lowered=self.floor.reins.limits.shown,
+            tried=self.oversight.tried if self.oversight else dict,
         )
 
     def _tree_of(
@@ -273,7 +275,7 @@ class House:
                 Group(children=(trading,)),
                 Group(children=(Child(service=self._liveness()),)),
                 Group(children=self.governance.children(self._bus.publish, board)),
-                Group(children=self._watchers(board)),
+                Group(children=self._watchers(store, board)),
             ],
             clock=self._clock,
             rng=self._chance,
@@ -282,6 +284,7 @@ class House:
             stop_grace_s=self._settings.supervisor.stop_grace_s,
             on_stopping=lambda: self._begin_to_stop(forced),
             hopeless=(NotRecorded, Blown),
+            left_open=board.open_keys(ALERT_PREFIX),
         )
 
     def _overseen(self, installed: Installed | None, secrets: Secrets) -> Oversight | None:
@@ -305,11 +308,21 @@ class House:
         self._models = found.models
         return found
 
-    def _watchers(self, board: AlertBoard) -> tuple[Child, ...]:
+    def _watchers(self, store: Store, board: AlertBoard) -> tuple[Child, ...]:
         if self.oversight is None:
             return ()
         has_broker = self.floor.opened().halts_itself
-        return self.oversight.children(self._tree, board, self.counts, has_broker=has_broker)
+        account = self.floor.account_on(store, self._writer)
+        living = (*self._market.children, *self.floor.opened().children)
+        services = [*(each.service for each in living), *self._models.services]
+        return self.oversight.children(
+            self._tree,
+            board,
+            self.counts,
+            has_broker=has_broker,
+            account=account,
+            services=[*services, *([self._recall] if self._recall else [])],
+        )
 
     def _begin_to_stop(self, forced: ForcedExit) -> None:
         """Let nothing more leave: services are stopped one by one, and trading is not the first.
@@ -322,11 +335,7 @@ class House:
 
     def _guards(self, store: Store, reports: HouseReports, board: AlertBoard) -> tuple[Child, ...]:
         """Return what a person holds the house by: its pulse, its kill switch, its control port."""
-        locks = LockDesk(
-            store,
-            self._clock,
-            lambda: self.floor.runner.books.account.locks if self.floor.runner else None,
-        )
+        self.floor.reins.resume(board.open_keys(ALERTS_OF_RISK))
         desk = ControlDesk(
             halt_file=self._halt_file,
             gate=self._gate,
@@ -334,7 +343,7 @@ class House:
             restart=lambda name: self._tree().restart(name),
             stop=lambda reason: self._tree().request_stop(reason),
             clock=self._clock,
-            locks=locks,
+            locks=self.floor.reins.lock_desk(store),
             alerts=AlertDesk(board, self._clock),
             before_resume=self.floor.opened().before_resume,
         )
@@ -345,7 +354,7 @@ class House:
     def _keepers(self, store: Store, reports: HouseReports) -> tuple[Child, ...]:
         """Return what writes down, forgets and remembers; trading can do without any of them."""
         settings = self._settings
-        writer = ReportWriter(
+        self._writer = writer = ReportWriter(
             self._folder.reports,
             reports,
             interval_s=settings.reports.interval_s,
@@ -370,21 +379,8 @@ class House:
 
     def _minds(self, board: AlertBoard) -> tuple[Child, ...]:
         """Return what language models need; without any, and nothing to take back, nothing runs."""
-        models = self._models
-        left_open = sorted(board.open_keys(ALERT_PREFIX))
-        if not (models.services or models.off or left_open):
-            return ()
-        watch = ModelWatch(
-            models.off,
-            models.seats,
-            models.ledger,
-            publish=self._bus.publish,
-            clock=self._clock,
-            left_open=left_open,
-            unfit=models.unfit,
-            overruns=models.overruns,
-        )
-        return tuple(Child(service=service) for service in (*models.services, watch))
+        found = services_of(self._models, board, publish=self._bus.publish, clock=self._clock)
+        return tuple(Child(service=service) for service in found)
 
     def _liveness(self) -> LivenessFeeder:
         checks = {

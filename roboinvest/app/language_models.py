@@ -17,9 +17,11 @@ from secrets import token_hex
 from typing import Any, Final
 
 from roboinvest.core.errors import BadSettings
+from roboinvest.core.events import Event
 from roboinvest.core.ports import Clock, LanguageModel, SpendBook
 from roboinvest.core.tasks import Task
 from roboinvest.core.text.cleaning import clean
+from roboinvest.runtime.alerting.board import AlertBoard
 from roboinvest.runtime.configuration.llm_sections import Provider
 from roboinvest.runtime.configuration.policies import spend_caps
 from roboinvest.runtime.configuration.secrets import Secrets
@@ -40,6 +42,7 @@ from roboinvest.runtime.llm.silent import SilentProvider
 from roboinvest.runtime.llm.spend.ledger import SpendLedger
 from roboinvest.runtime.llm.tape import LedgerTape, ReplayTape, Tape
 from roboinvest.runtime.llm.trial import Trial, try_model
+from roboinvest.runtime.llm.watch import ALERT_PREFIX, ModelWatch
 from roboinvest.runtime.prompts.files import PromptFiles, default_folder
 from roboinvest.runtime.prompts.registry import PromptRegistry
 from roboinvest.runtime.prompts.schema import registry_file
@@ -139,6 +142,26 @@ async def try_models(
                 for place in places
             ]
         )
+
+
+def services_of(
+    models: OpenedModels, board: AlertBoard, *, publish: Callable[[Event], None], clock: Clock
+) -> tuple[Service, ...]:
+    """Return what runs for the models, and who tells of them; nothing where nothing is to tell."""
+    left_open = sorted(board.open_keys(ALERT_PREFIX))
+    if not (models.services or models.off or left_open):
+        return ()
+    watch = ModelWatch(
+        models.off,
+        models.seats,
+        models.ledger,
+        publish=publish,
+        clock=clock,
+        left_open=left_open,
+        unfit=models.unfit,
+        overruns=models.overruns,
+    )
+    return (*models.services, watch)
 
 
 def _unusable(tasks: Sequence[Task[Any, Any]], files: PromptFiles) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from roboinvest.core.errors import BadSettings
 from roboinvest.core.events import AlertRaised, AlertResolved, TickCompleted, TradingState
@@ -46,8 +46,9 @@ class Lookouts:
         gate: TradingGate,
         clock: Clock,
         in_flight: InFlight,
+        counted: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """Take the parts; nothing is opened yet.
+        """Take the parts; nothing is opened yet. `counted` says what the house brought about.
 
         Raises:
             BadSettings: the URL of a channel is missing, or the heartbeat's address is none.
@@ -59,7 +60,7 @@ class Lookouts:
             settings, secrets, in_flight=in_flight, monotonic=clock.monotonic
         )
         self._heartbeat_url = heartbeat_address(settings)
-        self._ticks = 0
+        self._ticks, self._counted = 0, counted
 
     async def open(self, store: Store) -> AlertBoard:
         """Return the board as the run before left it; it hears the bus from now on."""
@@ -124,6 +125,7 @@ class Lookouts:
             budget=await reports.budget(),
             performance=await reports.performance(),
             ticks=self._ticks,
+            counted=self._counted(),
         )
 
 

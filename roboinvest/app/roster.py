@@ -14,6 +14,8 @@ from roboinvest.core.news.reading import READ_NEWS
 from roboinvest.core.oversight.agents import AgentCard, AgentKind
 from roboinvest.core.oversight.spans import SpanBook, SpanKind
 from roboinvest.core.oversight.thresholds import GAUGE_LIMITS, GaugeLimit, Thresholds
+from roboinvest.core.proposals import Capability
+from roboinvest.core.revisions.lifecycle import Revision
 from roboinvest.runtime.supervision.service import ServiceStatus
 from roboinvest.trading.installed_strategy import Installed
 from roboinvest.trading.strategy_task import STRATEGY_TASK
@@ -30,8 +32,15 @@ NODES: Final = {  # agents by the names of their nodes in the graph
     "budget_agent": "BudgetAgent",
     "rag_playbook": "RAGPlaybookAgent",
 }
+MOST_WORDS: Final = 120  # of a specialization
 TRADERS: Final = tuple(NODES.values())
 PAYERS: Final = {"strategy": "SimpleOrganicStrategyAgent", "reader": "WorldMonitorAgent"}
+COUNTERS: Final = {  # whose it is what a tick brings about
+    "fills": "TradeExecutorAgent",
+    "trades": "TradeExecutorAgent",
+    "insights": "RAGPlaybookAgent",
+    "lookup hits": "RAGPlaybookAgent",
+}
 PROMPTS: Final = {
     "SimpleOrganicStrategyAgent": STRATEGY_TASK.prompt,
     "WorldMonitorAgent": READ_NEWS.prompt,
@@ -89,8 +98,9 @@ def cards_of(
         cards.append(AgentCard(name=status.name, kind=AgentKind.SERVICE, dependencies=tuple(needs)))
     if any(status.name == TRADING for status in statuses):
         cards += [
-            AgentCard(name=name, kind=AgentKind.TRADING, dependencies=(TRADING,))
+            AgentCard(name=name, kind=AgentKind.TRADING, dependencies=(TRADING, *needed))
             for name in TRADERS
+            for needed in [(MODEL,) if asks and name in PROMPTS else ()]
         ]
         if installed is not None:
             revision = f" revision {installed.revision}" if installed.revision else ""
@@ -103,6 +113,28 @@ def cards_of(
                 )
             )
     return tuple(cards)
+
+
+def card_of_revision(revision: Revision) -> AgentCard:
+    """Return the card of an agent that the house wrote, as its active revision is."""
+    needs = [PROCESS, *([DATA] if Capability.MARKET_DATA in revision.capabilities else [])]
+    return AgentCard(
+        name=revision.agent_id,
+        kind=AgentKind.GENERATED,
+        specialization=f"revision {revision.short}, made by {revision.made_by}"[:MOST_WORDS],
+        capabilities=tuple(sorted(each.value for each in revision.capabilities)),
+        dependencies=(*needs, *(each for each in revision.calls if each not in needs)),
+    )
+
+
+def metadata_of(card: AgentCard) -> dict[str, object]:
+    """Return what an agent says of itself as it registers."""
+    return {
+        "type": card.kind.value,
+        "specialization": card.specialization,
+        "capabilities": list(card.capabilities),
+        "dependencies": list(card.dependencies),
+    }
 
 
 def terms_of(card: AgentCard, statuses: Sequence[ServiceStatus]) -> Terms:

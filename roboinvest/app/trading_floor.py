@@ -23,7 +23,6 @@ from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.oversight.spans import SpanBook
 from roboinvest.core.ports import Broker, Clock, MarketClock, MarketFeed
 from roboinvest.core.records import EMPTY_DIGEST
-from roboinvest.core.risk import limits_snapshot
 from roboinvest.core.venue import VenueAccount
 from roboinvest.runtime.bus import EventBus
 from roboinvest.runtime.clock import LiveMarketClock, PacedMarketClock
@@ -43,6 +42,7 @@ from roboinvest.runtime.halt import Halt
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.journal.halt_log import HaltLog
 from roboinvest.runtime.journal.order_journal import SqliteOrderJournal
+from roboinvest.runtime.reports.writer import ReportWriter
 from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.runtime.store import Store
 from roboinvest.trading.account_owner import AccountOwner
@@ -53,6 +53,7 @@ from roboinvest.trading.installed_strategy import Installed, InstalledStrategyAg
 from roboinvest.trading.news_desk import NewsDesk
 from roboinvest.trading.order_guard import OrderGuard
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
+from roboinvest.trading.reins import Account, TradingReins
 from roboinvest.trading.schedule import TickSchedule
 from roboinvest.trading.service import TickWatcher, TradingService
 from roboinvest.trading.strategy import SimpleOrganicStrategyAgent
@@ -101,6 +102,13 @@ class TradingFloor:
         self.policy = budget_policy(settings)
         mandate = MandateFile(settings.mandate.path).read()
         self.limits = risk_limits(settings, market.timeframe.length, mandate)
+        self.reins = TradingReins(
+            self.limits,
+            lambda: self.runner.books if self.runner else None,
+            publish=bus.publish,
+            clock=clock,
+            follows=market.mode != "replay" and (market.is_live or market.speed is not None),
+        )
         self._halt_log = HaltLog(folder.halt_log)
         self._journal: SqliteOrderJournal | None = None
         self._broker: OpenedBroker | None = None
@@ -146,7 +154,7 @@ class TradingFloor:
         self._halt_log.reserve()
         await fold_halt_log(self._halt_log, journal, self._clock.now())
         guard = OrderGuard(self._gate, publish=self._bus.publish, clock=self._clock)
-        limits = limits_snapshot(self.limits)
+        book = self.reins.limits
         return self._opens(
             self._settings,
             self._secrets,
@@ -154,7 +162,7 @@ class TradingFloor:
             self._halt_log,
             DeskOffice(
                 instance=self._instance(),
-                limits=lambda: limits,
+                limits=lambda: book.snapshot,
                 may_short=self.limits.allow_short,
                 may_act=guard.may_act,
                 on_state=guard.on_state,
@@ -170,6 +178,17 @@ class TradingFloor:
         if self._settings.broker.kind is BrokerKind.ALPACA:
             return self._folder.instance(lambda: token_hex(3))
         return instance_of(self._market.stamp)
+
+    def account_on(self, store: Store, reports: ReportWriter) -> Account:
+        """Return the account as a meeting may take it in hand."""
+        return Account(
+            reins=self.reins,
+            store=store,
+            symbols=self._market.symbols,
+            policy=self.policy,
+            ledger=self._models.ledger,
+            reports=reports,
+        )
 
     def opened(self) -> OpenedBroker:
         """Return the broker; TryLater before `open`."""
@@ -215,6 +234,7 @@ class TradingFloor:
         await feed.seek(stored.last_tick.at if stored.last_tick else market.starts_at - INSTANT)
         opened = self.opened()
         self._hear_mandate()
+        self.reins.read(stored.documents)
         broker, rules = opened.broker(), fill_rules(settings)
         if opened.document in stored.documents:
             broker.restore(stored.documents[opened.document])
@@ -292,6 +312,7 @@ class TradingFloor:
                 limits=limits,
                 instance=self._instance(),
                 carries_out_halts=not self.opened().halts_itself,
+                binding=lambda: self.reins.limits.now,
             ),
             budget=books.budget,
             playbook=RAGPlaybookAgent(books.playbook, length),

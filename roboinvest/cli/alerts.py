@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roboinvest.cli.options import ConfigOption, DataDirOption, JsonOption
-from roboinvest.cli.output import console, print_json, print_table
+from roboinvest.cli.output import console, print_json
 from roboinvest.cli.settings import folder_of, person
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from roboinvest.runtime.alerting.board import AlertBoard
     from roboinvest.runtime.alerting.desk import AlertDesk
-    from roboinvest.runtime.alerting.values import Alert
     from roboinvest.runtime.control.port import Request
     from roboinvest.runtime.folder import DataFolder
+    from roboinvest.runtime.reports.models import AlertLine
 
 app = typer.Typer(help="Alerts: list, acknowledge and snooze them.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="As `alerts ls` has it, or its key.")]
@@ -38,20 +35,24 @@ def ls(
     as_json: JsonOption = False,
 ) -> None:
     """List open alerts, the worst first; what follows from one stands below it."""
+    from roboinvest.cli.alert_words import board_left, lines_of, print_alert, tried_left
+
     folder = folder_of(config, data_dir)
     running = folder.holder() is not None
-    board = asyncio.run(_read(folder))
-    alerts = [alert for alert in _in_order(board) if everything or alert.is_open]
+    lines = lines_of(asyncio.run(board_left(folder)), tried_left(folder))
+    shown = [line for line in lines if everything or line.resolved_at is None]
+    still_open = sum(line.resolved_at is None for line in shown)
     if as_json:
-        rows = [_plain(board, alert) for alert in alerts]
-        still_open = sum(1 for alert in alerts if alert.is_open)
+        rows = [_plain(line) for line in shown]
         print_json({"running": running, "open": still_open, "alerts": rows})
         return
-    columns = ("id", "severity", "kind", "what", "Count", "first seen", "last seen", "state")
-    empty = "No alert is open." if running else "No alert is open, and no daemon runs."
-    print_table("Alerts (UTC)", columns, [_row(board, alert) for alert in alerts], empty=empty)
-    if alerts and not running:
-        console().print("No daemon runs: this is what the last run left.", markup=False)
+    for line in shown:
+        print_alert(line)
+    out = console()
+    if not shown:
+        out.print("No alert is open." if running else "No alert is open, and no daemon runs.")
+    elif not running:
+        out.print("No daemon runs: this is what the last run left.", markup=False)
 
 
 @app.command()
@@ -113,23 +114,6 @@ def _ask(
         console().print(text if running else f"{text}; no daemon runs", markup=False)
 
 
-async def _read(folder: DataFolder) -> AlertBoard:
-    """Return the board as it was kept last; an empty one where nothing ever was."""
-    from roboinvest.runtime.alerting.board import DOCUMENT, AlertBoard
-    from roboinvest.runtime.in_flight import InFlight
-    from roboinvest.runtime.storage.reads import StoreReader
-
-    board = AlertBoard(_nowhere)
-    if not folder.database.exists():
-        return board
-    reader = await StoreReader.open_read_only(folder.database, in_flight=InFlight())
-    try:
-        board.restore(await reader.document(DOCUMENT))
-        return board
-    finally:
-        await reader.close()
-
-
 async def _act(folder: DataFolder, act: Callable[[AlertDesk], Awaitable[str]]) -> str:
     """Act on the board of a folder that no daemon holds."""
     from roboinvest.core.errors import TryLater
@@ -155,10 +139,6 @@ async def _act(folder: DataFolder, act: Callable[[AlertDesk], Awaitable[str]]) -
         folder.release()
 
 
-async def _nowhere(name: str, text: str) -> None:
-    """Keep nothing: who lists changes nothing."""
-
-
 def _named(name: str) -> str:
     from roboinvest.core.errors import BadInput
 
@@ -167,51 +147,5 @@ def _named(name: str) -> str:
     return name
 
 
-def _in_order(board: AlertBoard) -> list[Alert]:
-    """Return the alerts, each that is folded below the one it is folded under."""
-    alerts = board.alerts()
-    below: dict[str | None, list[Alert]] = {}
-    for alert in alerts:
-        below.setdefault(board.root_of(alert.key), []).append(alert)
-    return [one for root in below.get(None, []) for one in (root, *below.get(root.key, []))]
-
-
-def _row(board: AlertBoard, alert: Alert) -> tuple[Any, ...]:
-    from rich.markup import escape
-
-    folded = "  " if board.root_of(alert.key) else ""
-    return (
-        folded + alert.fingerprint,
-        alert.severity.value,
-        escape(alert.kind),
-        escape(alert.message),
-        alert.count,
-        _minute(alert.raised_at),
-        _minute(alert.last_seen_at),
-        escape(_state(board, alert)),
-    )
-
-
-def _state(board: AlertBoard, alert: Alert) -> str:
-    """Return what became of an alert, in words."""
-    if not alert.is_open:
-        return f"over {_minute(alert.resolved_at)}: {alert.resolution}"
-    if alert.snoozed_until is not None:
-        return f"silent until {_minute(alert.snoozed_until)}"
-    if alert.acknowledged_by is not None:
-        return f"{alert.acknowledged_by} looks after it"
-    if board.root_of(alert.key) is not None:
-        return "follows from the one above"
-    return "open"
-
-
-def _minute(at: datetime | None) -> str | None:
-    return f"{at:%Y-%m-%d %H:%M}" if at else None
-
-
-def _plain(board: AlertBoard, alert: Alert) -> dict[str, Any]:
-    from roboinvest.core.records import to_plain
-
-    plain = to_plain(alert)
-    plain.pop("told", None)
-    return {"id": alert.fingerprint, **plain, "folded_under": board.root_of(alert.key)}
+def _plain(line: AlertLine) -> dict[str, Any]:
+    return {"id": line.fingerprint, **line.model_dump(mode="json")}

@@ -1,12 +1,14 @@
 """Governance at the command line: what meetings decided, what came of it, and holding one.
 
 Where a daemon runs it holds the meetings: a command makes one due, and the daemon looks within a
-minute. Where none runs a meeting goes by rules and by what the last run left, and sets nothing.
+minute. Where none runs a meeting goes by rules and by what the last run left, and sets only what is
+kept in files and binds from the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from datetime import date
 from pathlib import Path
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from roboinvest.runtime.folder import DataFolder
-    from roboinvest.runtime.oversight.meetings import MeetingRows
+    from roboinvest.runtime.oversight.meetings import MeetingRow, MeetingRows
 
 app = typer.Typer(help="Meetings: what they decided, and what came of it.", no_args_is_help=True)
 _NONE: Final = "No meeting was held in this data folder yet."
@@ -36,6 +38,10 @@ def hold(
     from roboinvest.runtime.clock import SystemClock
 
     folder, clock = folder_of(config, data_dir), SystemClock()
+    if not folder.root.is_dir():
+        _nothing_ran(folder, as_json)
+        return
+    _refuse_replay(folder)
     running = folder.holder() is not None
     today = clock.now().date()
     told = _minutes(folder, today)
@@ -47,14 +53,15 @@ def hold(
     else:
         folder.hold()
         try:
-            asyncio.run(_hold(folder, config, data_dir))
+            missing = asyncio.run(_hold(folder, config, data_dir))
         finally:
             folder.release()
-        text, told = f"the meeting of {today} was held by rules", _minutes(folder, today)
+        why = f"what it set binds when a daemon starts; {'; '.join(missing)}"
+        text, told = f"the meeting of {today} was held by rules; {why}", _minutes(folder, today)
     if as_json:
         print_json({"running": running, "text": text, "meeting": told})
         return
-    console().print(text if running else f"{text}; no daemon runs, so nothing is set", markup=False)
+    console().print(text, markup=False)
     if told is not None:
         _print(told)
 
@@ -71,19 +78,24 @@ def ls(
 
     folder = folder_of(config, data_dir)
     running = folder.holder() is not None
+    held: tuple[MeetingRow, ...] = ()
     if not _has_file(folder):
         found, standing = [], "no decision was made yet"
     else:
         with _rows(folder) as rows:
             found = [decision_facts(each) for each in rows.newest(10_000 if everything else 50)]
-            standing = rows.calibration().text
+            standing, held = rows.calibration().text, rows.meetings(1)
     if as_json:
         print_json({"running": running, "decisions": found, "calibration": standing})
         return
     columns = ("id", "kind", "what", "level", "state", "deadline", "verdict", "why")
-    print_table("Decisions (UTC)", columns, [_row(each) for each in found], empty=_NONE)
-    console().print(standing, markup=False)
-    if not running:
+    empty = _NONE
+    if held:
+        empty = f"The meeting of {held[0].day} decided nothing, nor did any before it."
+    print_table("Decisions (UTC)", columns, [_row(each) for each in found], empty=empty)
+    if held:
+        console().print(f"{standing[0].upper()}{standing[1:]}.", markup=False)
+    if held and not running:
         console().print("No daemon runs: this is what the last run left.", markup=False)
 
 
@@ -153,25 +165,54 @@ def undo(
         console().print(text, markup=False)
 
 
-async def _hold(folder: DataFolder, config: Path | None, data_dir: Path | None) -> None:
+async def _hold(folder: DataFolder, config: Path | None, data_dir: Path | None) -> tuple[str, ...]:
+    """Hold a meeting on a folder that no daemon holds; return what it could not do, and why."""
     import structlog
 
     from meta_agents.meeting.alone import meeting_alone
+    from roboinvest.app.governing_alone import alone
     from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.configuration.policies import inbox_rules
     from roboinvest.runtime.in_flight import InFlight
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
     clock = SystemClock()
-    with meeting_alone(
-        folder.root,
-        folder.reports,
-        folder.logs / "roboinvest.jsonl",
-        rules=inbox_rules(settings_of(config, data_dir)),
-        clock=clock,
-        in_flight=InFlight(),
-    ) as (meeting, _):
-        await meeting.hold(clock.now())
+    settings, in_flight = settings_of(config, data_dir), InFlight()
+    async with alone(settings, folder, clock=clock, in_flight=in_flight) as house:
+        with meeting_alone(
+            folder.root,
+            folder.reports,
+            folder.logs / "roboinvest.jsonl",
+            rules=inbox_rules(settings),
+            clock=clock,
+            in_flight=in_flight,
+            hands=house.hands,
+            measures=house.measures,
+        ) as (meeting, _):
+            await meeting.hold(clock.now())
+        return house.missing
+
+
+def _nothing_ran(folder: DataFolder, as_json: bool) -> None:
+    text = f"no daemon has run on {folder.root}, so there is nothing to hold a meeting on"
+    if as_json:
+        print_json({"running": False, "text": text, "meeting": None})
+    else:
+        console().print(f"{text}; start one with: roboinvest run", markup=False)
+
+
+def _refuse_replay(folder: DataFolder) -> None:
+    """Hold none for a replay: what it would decide is of another day than the market's."""
+    from roboinvest.core.errors import Refused
+
+    if folder.stamped().get("mode") == "replay":
+        raise Refused(
+            f"{folder.root} holds a replay, and its days are over: no meeting is held of it; see "
+            "roboinvest report daily"
+        )
 
 
 def _make_due(folder: DataFolder) -> str:

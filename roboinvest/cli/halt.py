@@ -12,6 +12,8 @@ from roboinvest.cli.output import console, print_json
 from roboinvest.cli.settings import folder_of, person, settings_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from roboinvest.runtime.configuration.settings import Settings
     from roboinvest.runtime.folder import DataFolder
     from roboinvest.runtime.halt import Halt, HaltLevel
@@ -57,6 +59,18 @@ def halt(
         raise typer.Exit(ExitCode.FOUND)
 
 
+def _made(root: Path) -> None:
+    """Make the folder that HALT lies in; nothing else of it has to be there, or to be whole."""
+    from roboinvest.core.errors import BadSettings
+
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(
+            f"data_dir {root} cannot be written ({error.strerror}); give --data-dir another folder"
+        ) from error
+
+
 class _Halting:
     """One halt from the command line: the file first, the daemon next, the broker last."""
 
@@ -69,7 +83,7 @@ class _Halting:
 
         self._settings, self._all_positions = settings, all_positions
         self._folder = DataFolder(settings.data_dir)
-        self._folder.create()
+        _made(self._folder.root)
         # The file first: it halts whatever state the daemon is in.
         self._halt = HaltFile(self._folder.halt).set(
             level,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roboinvest.cli.options import ConfigOption, DataDirOption, JsonOption
+from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOption
 from roboinvest.cli.output import console, print_json, print_table
 from roboinvest.cli.settings import folder_of
 
 if TYPE_CHECKING:
+    from roboinvest.runtime.folder import DataFolder
     from roboinvest.runtime.reports.health import AgentLine, Health
 
 STALE_S = 180.0  # three looks; an older one says how it was, and not how it is
@@ -29,7 +30,7 @@ def health(
     as_json: JsonOption = False,
 ) -> None:
     """List the agents that are not healthy, the worst first, with the reason and since when."""
-    from roboinvest.core.errors import TryLater
+    from roboinvest.core.errors import BadInput, TryLater
     from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.reports.health import read_health
 
@@ -46,12 +47,24 @@ def health(
             )
             console().print(f"{word} in {folder.root}", markup=False)
         return
+    except BadInput as error:
+        _unreadable(folder, str(error), running=running, as_json=as_json)
+        raise typer.Exit(ExitCode.AWAY) from None
     age_s = (SystemClock().now() - found.checked_at).total_seconds()
     if as_json:
         body = {"running": running, "live": running and age_s < STALE_S}
         print_json(body | {"age_s": round(age_s, 1)} | found.model_dump(mode="json"))
         return
     _show(found, running=running, age_s=age_s, everything=everything)
+
+
+def _unreadable(folder: DataFolder, why: str, *, running: bool, as_json: bool) -> None:
+    if as_json:
+        body = {"running": running, "live": False, "data_dir": str(folder.root), "problem": why}
+        print_json(body)
+        return
+    console().print(f"How the agents are is not known: {why}", markup=False)
+    console().print("What is wrong all the same: roboinvest alerts ls", markup=False)
 
 
 def _show(found: Health, *, running: bool, age_s: float, everything: bool) -> None:
@@ -71,8 +84,14 @@ def _show(found: Health, *, running: bool, age_s: float, everything: bool) -> No
             f"The last look is {age_s / 60:.0f} min old: the Overseer is silent.", markup=False
         )
     shown = [line for line in found.agents if everything or line.status != "healthy"]
-    columns = ("agent", "status", "since", "why", "calls", "tried")
-    print_table("", columns, [_row(line) for line in shown], empty="All agents are healthy.")
+    if everything:
+        columns = ("agent", "status", "since", "calls", "well")
+        print_table("", columns, [_row(line) for line in shown], empty="No agent is registered.")
+    for line in shown:
+        if line.status != "healthy":
+            _print_agent(line)
+    if not shown:
+        out.print("All agents are healthy.", markup=False)
     hidden = found.total_agents - len(found.agents)
     if hidden > 0:
         out.print(f"{hidden} more are not listed; the worst are.", markup=False)
@@ -83,9 +102,28 @@ def _row(line: AgentLine) -> tuple[Any, ...]:
 
     from roboinvest.core.text.cleaning import clean
 
-    why = "; ".join(line.reasons)
+    well = "-" if line.success_rate is None else f"{line.success_rate:.0%}"
+    texts = (line.name, line.status, f"{line.since:%Y-%m-%d %H:%M}", str(line.calls), well)
+    return tuple(escape(clean(text, 400)) for text in texts)
+
+
+def _print_agent(line: AgentLine) -> None:
+    """Write of an agent what is wrong, since when, what was tried, and what to do."""
+    from roboinvest.cli.alert_words import print_block
+    from roboinvest.core.text.cleaning import clean
+    from roboinvest.runtime.alerting.next_steps import for_agent
+
+    why = clean("; ".join(line.reasons), 600) or "no reason is on record"
+    rest = []
     if line.because_of is not None:
-        why = f"because of {line.because_of}; {why}".removesuffix("; ")
-    share = "-" if line.success_rate is None else f"{line.success_rate:.0%} of {line.calls}"
-    texts = (line.name, line.status, f"{line.since:%Y-%m-%d %H:%M}", why or "-", share)
-    return tuple(escape(clean(text, 400)) for text in (*texts, line.tried or "-"))
+        rest.append(f"because of {clean(line.because_of, 100)}")
+    if line.success_rate is not None:
+        rest.append(f"{line.success_rate:.0%} of {line.calls} calls went well")
+    texts = [
+        f"{clean(line.name, 100)}: {why}",
+        "; ".join((f"since {line.since:%Y-%m-%d %H:%M} UTC", *rest)),
+        f"tried: {clean(line.tried, 400) if line.tried else 'nothing'}",
+    ]
+    if line.because_of is None:
+        texts.append(f"do: {for_agent(line.name, line.kind)}")
+    print_block(line.status, texts)

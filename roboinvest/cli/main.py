@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from roboinvest.cli import (
+    advice,
     agents,
     alerts,
     approvals,
@@ -31,6 +32,7 @@ from roboinvest.cli import (
     report,
     run,
     setup,
+    status,
 )
 from roboinvest.cli.backtest import app as backtest
 from roboinvest.cli.options import ExitCode, exit_code_of
@@ -48,7 +50,7 @@ app.command()(setup.init)
 app.command()(setup.doctor)
 app.command()(run.run)
 app.command()(run.once)
-app.command()(look.status)
+app.command()(status.status)
 app.add_typer(report.app, name="report")
 app.command()(health.health)
 app.command()(look.positions)
@@ -61,6 +63,7 @@ app.command()(halt.halt)
 app.command()(halt.resume)
 app.add_typer(mandate.app, name="mandate")
 app.add_typer(locks.app, name="locks")
+app.add_typer(advice.app, name="advice")
 app.add_typer(llm.app, name="llm")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(agents.app, name="agents")

@@ -41,7 +41,7 @@ def try_channels(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a test message, and say what became of it on each channel; exit 1 if one failed."""
+    """Send a test message, and say what became of each; exit 1 if any was in vain."""
     from roboinvest.core.errors import BadInput
 
     channels = _channels(config, data_dir)
@@ -65,7 +65,7 @@ def try_channels(
         print_table("Test message", ("channel", "result", "Seconds", "what"), rows, empty=_NONE)
     if not sent:
         console(stderr=True).print("nothing was sent", markup=False)
-    if not all(one.ok for one in sent):
+    if not sent or not all(one.ok for one in sent):
         raise typer.Exit(ExitCode.FOUND)
 
 

@@ -1,7 +1,7 @@
 """Options that many commands share, and how errors leave the program.
 
 Exit codes: 0 done; 1 a check found something; 2 wrong arguments, or a file, symbol or range they
-name; 3 settings file or unwritable folder; 4 a dependency is away; 5 refused by a guard; 70
+name; 3 settings file or unwritable folder; 4 a dependency, or a report, is away; 5 refused; 70
 escalated to the service manager; 75 forced stop.
 """
 

@@ -138,7 +138,7 @@ def schema(
     ] = None,
 ) -> None:
     """Print the JSON Schemas of the report files."""
-    from roboinvest.runtime.reports.models import json_schemas
+    from meta_agents.report_schemas import json_schemas
 
     schemas = json_schemas()
     if name is None:

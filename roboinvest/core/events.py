@@ -39,6 +39,12 @@ class TickCompleted(Event):
 
     tick_id: str
     tick_at: datetime  # UTC, market time
+    decisions: int = 0  # buys, sells and holds
+    fills: int = 0
+    trades: int = 0  # round trips that ended
+    insights: int = 0  # setups that were found worth remembering
+    lookups: int = 0  # views for which past setups were looked for
+    lookup_hits: int = 0  # of these: some were found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

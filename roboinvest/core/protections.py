@@ -38,6 +38,7 @@ class LockRule(StrEnum):
     LOW_PROFIT = "low_profit"  # the symbol earns too little
     DAILY_LOSS = "daily_loss"  # of equity
     DRAWDOWN = "drawdown"  # of equity
+    GOVERNANCE = "governance"  # a meeting asked for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,3 +110,4 @@ class Answer(Generic[OutputT]):
     latency_ms: float
     reason: str = ""  # why it was not the model's own answer; "" where it was
     ask_id: str | None = None  # the call record; None where nothing was recorded
+    is_recalled: bool = False  # answered before and kept; nobody was asked again

@@ -37,6 +37,7 @@ _STAYS: Final = (
     | _GOVERNED
 )
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_NO_FOLDER: Final = (FileExistsError, NotADirectoryError)
 _ABSENT: Final = "nothing"
 
 
@@ -247,6 +248,11 @@ class DataFolder:
         try:
             yield
         except OSError as error:
+            if isinstance(error, _NO_FOLDER):
+                raise BadSettings(
+                    f"data_dir {self.root} cannot be written ({disk_words(error)}); move that file "
+                    "away, or give --data-dir another folder"
+                ) from error
             why = os.strerror(error.errno) if error.errno else str(error)
             raise BadSettings(
                 f"data_dir {self.root} cannot be written ({error.filename or self.root}: {why}); "
@@ -254,8 +260,19 @@ class DataFolder:
             ) from error
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, finds the old content or the whole of the new."""
+def disk_words(error: OSError) -> str:
+    """Return what the disk said, with the file that it names."""
+    where = f"{error.filename}: " if error.filename else ""
+    if isinstance(error, _NO_FOLDER):
+        return f"{where}a file is where a folder belongs"
+    return f"{where}{error.strerror or str(error) or type(error).__name__}"
+
+
+def replace_file(path: Path, content: bytes, *, is_snapshot: bool = False) -> None:
+    """Write a file so that a reader, or a crash, finds the old content or the whole of the new.
+
+    Of what is written again every minute (`is_snapshot`) a power cut may cost the newest.
+    """
     part = path.with_name(f"{path.name}.part-{os.getpid()}-{threading.get_ident()}")
     try:
         with os.fdopen(os.open(part, _CREATE, 0o600), "wb") as file:
@@ -266,7 +283,8 @@ def replace_file(path: Path, content: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if not is_snapshot:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

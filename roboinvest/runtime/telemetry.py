@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import sys
 import threading
 import traceback
 from collections.abc import Iterable
+from io import TextIOWrapper
 from logging.handlers import QueueHandler, RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
@@ -193,20 +195,44 @@ class _LogFile(RotatingFileHandler):
             delay=True,
         )
         self.failed = 0
+        self._is_torn = False  # the last line may have been cut by a full disk
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one JSON object."""
         return json.dumps(record.msg, ensure_ascii=False, default=str)
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, into a new file where somebody took the old one away."""
+        if self.stream is not None and not self._is_ours(self.stream):
+            self._let_go()
+        super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 logging's name
         """Count the line, and open the file afresh for the next one."""
         self.failed += 1
+        self._is_torn = True
         self._let_go()
 
     def close(self) -> None:
         """Close the file; a disk that is full to the end loses the last lines."""
         self._let_go()
         super().close()
+
+    def _open(self) -> TextIOWrapper:
+        """Open the file; half a line that stands in it is ended, so that the next one is whole."""
+        stream = super()._open()
+        if self._is_torn and not _ends_whole(Path(self.baseFilename)):
+            stream.write("\n")
+        self._is_torn = False
+        return stream
+
+    def _is_ours(self, stream: TextIO) -> bool:
+        """Return whether the file under our name is the one that is open."""
+        try:
+            there = os.stat(self.baseFilename)  # noqa: PTH116 called for every line
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(stream.fileno()))
 
     def _let_go(self) -> None:
         stream, self.stream = self.stream, None  # reopened when None
@@ -215,6 +241,16 @@ class _LogFile(RotatingFileHandler):
                 stream.close()
             except OSError:
                 pass  # what it had buffered does not fit on the disk
+
+
+def _ends_whole(path: Path) -> bool:
+    """Return whether the last line of a file has an end, or there is none."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        if not file.tell():
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 class _Console(logging.StreamHandler[TextIO]):

@@ -18,8 +18,8 @@ from roboinvest.core.protections import ProtectionRules
 from roboinvest.runtime.storage.stored import StoredState
 from roboinvest.trading.account_book import AccountBook, AccountFigures
 from roboinvest.trading.benchmark import Benchmark
-from roboinvest.trading.budget import BudgetAgent, BudgetFigures
-from roboinvest.trading.locks.book import CLEARINGS, DOCUMENT, LockBook
+from roboinvest.trading.budget import ASKED_CAP, BudgetAgent, BudgetFigures, asked_cap_in
+from roboinvest.trading.locks.book import ASKED, CLEARINGS, DOCUMENT, LockBook
 from roboinvest.trading.news_desk import NewsShelf
 from roboinvest.trading.playbook import Playbook
 
@@ -60,7 +60,10 @@ class Books:
             spent = BudgetFigures.from_json(documents["budget"])
         ledger = Ledger(stored.lots, figures.realised)
         locks = LockBook.read(
-            documents.get(DOCUMENT), documents.get(CLEARINGS), protections or ProtectionRules()
+            documents.get(DOCUMENT),
+            documents.get(CLEARINGS),
+            protections or ProtectionRules(),
+            documents.get(ASKED),
         )
         account = AccountBook(ledger, stored.open_orders, figures, locks)
         benchmark = Benchmark(figures.start_equity, symbols)
@@ -75,7 +78,9 @@ class Books:
                 rules=rules,
                 partial_results=documents.get("playbook"),
             ),
-            budget=BudgetAgent(account, spent, policy, spend),
+            budget=BudgetAgent(
+                account, spent, policy, spend, asked_cap_in(documents.get(ASKED_CAP))
+            ),
             benchmark=benchmark,
             news=NewsShelf.read(documents.get("news")),
             _stored=dict(documents),

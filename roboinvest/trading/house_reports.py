@@ -18,6 +18,7 @@ import psutil
 
 from roboinvest.core.budget import BudgetPolicy, CapMove
 from roboinvest.core.ledger import Lot, Trade
+from roboinvest.core.lowered_limits import LoweredLimit
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.orders import Order
 from roboinvest.core.ports import Clock
@@ -25,15 +26,16 @@ from roboinvest.core.protections import Lock
 from roboinvest.core.records import TickCommit, TickRecord
 from roboinvest.core.risk import RiskLimits
 from roboinvest.runtime.alerting.board import AlertBoard
-from roboinvest.runtime.alerting.values import Alert
 from roboinvest.runtime.llm.hindsight.contamination import Contamination, Cutoffs
 from roboinvest.runtime.llm.today import TodaysSpend
 from roboinvest.runtime.reports import models
+from roboinvest.runtime.reports.alert_line import alert_lines
 from roboinvest.runtime.reports.builders import (
     performance_report,
     positions_report,
     trades_report,
 )
+from roboinvest.runtime.reports.overseer_line import OverseerLine, off
 from roboinvest.runtime.storage.stored import SessionEquity
 from roboinvest.runtime.store import Store
 from roboinvest.runtime.supervision.service import ServiceStatus
@@ -41,7 +43,7 @@ from roboinvest.trading.account_book import AccountFigures
 from roboinvest.trading.budget import BudgetFigures
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.locks.desk import committed_locks
-from roboinvest.trading.risk_lines import RecentRefusals, lock_lines, mandate_line
+from roboinvest.trading.risk_lines import RecentRefusals, lock_lines, lowered_lines, mandate_line
 from roboinvest.trading.state import TickState
 from roboinvest.trading.tick import TickRunner
 
@@ -95,6 +97,9 @@ class HouseReports:
         cutoffs: Cutoffs | None = None,
         spend: TodaysSpend | None = None,
         governance: Callable[[], models.GovernanceLine] | None = None,
+        overseer: Callable[[], OverseerLine] | None = None,
+        tried: Callable[[], Mapping[str, str]] = dict,
+        lowered: Callable[[], Sequence[LoweredLimit]] = tuple,
     ) -> None:
         self._facts = facts
         self._store = store
@@ -108,6 +113,7 @@ class HouseReports:
         self._cutoffs = cutoffs
         self._spend = spend
         self._governance = governance
+        self._overseer, self._tried, self._lowered = overseer, tried, lowered
         self._asks: Mapping[str, int] = {}  # answers by source, until the books are read
         self._refusals = RecentRefusals()
         self._locks: Sequence[Lock] = ()
@@ -198,8 +204,10 @@ class HouseReports:
             folders=facts.folders,
             mandate=mandate_line(self._limits, record.at if record else now),
             locks=lock_lines(self._locks),
+            lowered_limits=lowered_lines(self._lowered()),
             refusals=self._refusals.lines(),
             governance=self._governance() if self._governance else None,
+            overseer=self._overseer() if self._overseer else off(),
         )
 
     async def performance(self) -> models.Performance:
@@ -249,11 +257,11 @@ class HouseReports:
 
     async def alerts(self) -> models.Alerts:
         """Return the alerts, open ones first."""
-        alerts = self._board.alerts()
+        alerts = alert_lines(self._board, self._tried())
         return models.Alerts(
             generated_at=self._clock.now(),
-            open=sum(1 for alert in alerts if alert.resolved_at is None),
-            alerts=tuple(_alert_line(alert, self._board.root_of(alert.key)) for alert in alerts),
+            open=sum(each.resolved_at is None for each in alerts),
+            alerts=alerts,
         )
 
     async def budget(self) -> models.Budget:
@@ -342,23 +350,4 @@ def _service_line(status: ServiceStatus) -> models.ServiceLine:
         last_error=status.last_error,
         beats=status.beats,
         last_beat_age_s=status.last_beat_age_s,
-    )
-
-
-def _alert_line(alert: Alert, root: str | None) -> models.AlertLine:
-    return models.AlertLine(
-        key=alert.key,
-        severity=alert.severity,
-        kind=alert.kind,
-        message=alert.message,
-        raised_at=alert.raised_at,
-        last_seen_at=alert.last_seen_at,
-        count=alert.count,
-        resolved_at=alert.resolved_at,
-        resolution=alert.resolution,
-        fingerprint=alert.fingerprint,
-        folded_under=root,
-        acknowledged_at=alert.acknowledged_at,
-        acknowledged_by=alert.acknowledged_by,
-        snoozed_until=alert.snoozed_until,
     )

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from roboinvest.core.lowered_limits import LoweredLimit
 from roboinvest.core.mandate import standing
 from roboinvest.core.protections import Lock
 from roboinvest.core.risk import Clamp, RiskLimits
-from roboinvest.runtime.reports.models import LockLine, MandateLine, RefusalLine
+from roboinvest.runtime.reports.models import LimitLine, LockLine, MandateLine, RefusalLine
 
 SHOWN_REFUSALS: Final = 20
 
@@ -53,6 +54,21 @@ def lock_lines(locks: Iterable[Lock]) -> tuple[LockLine, ...]:
             text=lock.text,
         )
         for lock in locks
+    )
+
+
+def lowered_lines(lowered: Iterable[LoweredLimit]) -> tuple[LimitLine, ...]:
+    """Return the limits that bind below the settings as lines."""
+    return tuple(
+        LimitLine(
+            name=each.name,
+            value=float(each.value),
+            of_settings=float(each.own),
+            since=each.at,
+            by=each.by,
+            text=each.why,
+        )
+        for each in lowered
     )
 
 

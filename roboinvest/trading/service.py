@@ -92,9 +92,7 @@ class TradingService:
         state, commit = await runner.run(session, at)
         await self._store.commit_tick(commit)
         self._watcher.saw(state, commit)
-        record = commit.record
-        now = self._clock.now()
-        self._bus.publish(TickCompleted(at=now, tick_id=record.tick_id, tick_at=record.at))
+        self._bus.publish(_completed(state, commit, self._clock.now()))
         self._tell_of_standing_causes(runner, state)
 
     def _tell_of_standing_causes(self, runner: TickRunner, state: TickState) -> None:
@@ -104,3 +102,19 @@ class TradingService:
         locks = runner.books.account.locks.in_force(tick.at)
         shown = (lock for lock in locks if lock.rule is not LockRule.COOLDOWN)  # that is routine
         self._locks.tell({lock.name: f"no entries: {lock.text}" for lock in shown}, now)
+
+
+def _completed(state: TickState, commit: TickCommit, now: datetime) -> TickCompleted:
+    """Return what others hear of a tick."""
+    record, views = commit.record, state["strategy"].views
+    return TickCompleted(
+        at=now,
+        tick_id=record.tick_id,
+        tick_at=record.at,
+        decisions=record.buys + record.sells + record.holds,
+        fills=record.fills,
+        trades=len(commit.trades),
+        insights=len(state["lessons"].remembered),
+        lookups=len(views),
+        lookup_hits=sum(view.similar_setups > 0 for view in views),
+    )

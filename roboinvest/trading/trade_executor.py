@@ -12,6 +12,7 @@ Deliberately absent: retries. What an order came to is learned by asking the bro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -102,12 +103,17 @@ class TradeExecutorAgent:
         instance: str,
         carries_out_halts: bool = True,
         taint: TaintGate | None = None,
+        binding: Callable[[], RiskLimits] | None = None,
     ) -> None:
-        """Take the parts; `taint` bounds what news may do, as it does by default."""
+        """Take the parts; `taint` bounds what news may do, as it does by default.
+
+        `binding` is asked at the begin of each tick for the limits that bind in it; None: `limits`.
+        """
         self._broker = broker
         self._account = account
         self._gate = gate
         self._limits = limits
+        self._binding = binding or (lambda: limits)
         self._instance = instance
         self._carries_out_halts = carries_out_halts
         self._taint = taint or TaintGate()
@@ -115,6 +121,7 @@ class TradeExecutorAgent:
 
     async def __call__(self, state: TickState) -> TickState:
         """Return the `execution` of this tick: a halt first, exits, entries, then stops."""
+        self._limits = self._binding()
         desk = _Desk(state["tick"], state["world"])
         wanted = state["strategy"]
         decisions, requests = wanted.decisions, wanted.requests

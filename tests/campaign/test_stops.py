@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from meta_agents.report_schemas import ALL
 from roboinvest.runtime.folder import DataFolder
-from roboinvest.runtime.reports.files import read_report
-from roboinvest.runtime.reports.models import REPORTS
 from tests.fakes.processes import Daemon, Ended, Finished, roboinvest, side_by_side
 from tests.fakes.stored_runs import StoredRun
 
@@ -78,7 +77,7 @@ def stopped(stop: Stop, folder: Path) -> tuple[Ended, float]:
     assert DataFolder(data).holder() is None
     reports = data / "reports"
     for path in reports.glob("*.json"):
-        read_report(path, REPORTS[path.stem])
+        ALL[path.stem].model_validate_json(path.read_bytes())
     assert not list(reports.glob("*.part-*"))
     return ended, took_s
 

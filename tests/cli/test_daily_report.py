@@ -137,7 +137,7 @@ def test_health_is_a_table_of_who_is_not_well_and_why(left: Path) -> None:
             because_of="vendor",
             calls=40,
             success_rate=0.7,
-            tried="restart: not_healed",
+            tried="restart: not healed",
         ),
     ]
     write_health(left / "data" / "reports", health_report(now, lines))
@@ -145,7 +145,7 @@ def test_health_is_a_table_of_who_is_not_well_and_why(left: Path) -> None:
     assert found.code == 0, found.err
     assert "2 agents: 1 failing, 1 healthy" in found.out
     assert "No daemon runs" in found.out
-    for words in ("news[red]", "because of vendor", "12 of 40", "2026-01-05 14:00", "not_healed"):
+    for words in ("news[red]", "because of vendor", "12 of 40", "2026-01-05 14:00", "not healed"):
         assert words in found.out
     assert "feed" not in found.out
     assert "feed" in roboinvest("health", "--all", cwd=left).out

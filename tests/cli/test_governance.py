@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from meta_agents.report_schemas import json_schemas, schema_name
 from tests.fakes.processes import roboinvest
 
 
@@ -77,6 +79,8 @@ def test_a_meeting_and_a_decision_are_shown_whole(held: Path) -> None:
         assert "muddled" in shown.out
     files = held / "data" / "reports" / "governance"
     kept = json.loads((files / f"meeting_{meeting['date']}.json").read_text())
+    schema = json_schemas()[schema_name(f"governance/meeting_{meeting['date']}.json")]
+    jsonschema.validate(kept, schema, jsonschema.Draft202012Validator)
     assert kept["decisions"][0]["decision_type"] == meeting["decisions"][0]["decision_type"]
     assert (
         "no meeting was held" in roboinvest("governance", "show", "2001-01-01", cwd=held).refusal()

@@ -80,7 +80,8 @@ def test_one_channel_alone_is_tried(listener: Listener, tmp_path: Path) -> None:
 def test_channels_are_listed_by_scheme(tmp_path: Path) -> None:
     ended = notify(tmp_path, "ls", "--json", phone=f"tgram://{TOKEN}/1")
     assert ended.value() == {"channels": [{"name": "phone", "url": "tgram://****"}]}
-    assert "No channel is configured" in roboinvest("notify", "test", cwd=tmp_path).out
+    none = roboinvest("notify", "test", cwd=tmp_path)
+    assert (none.code, "No channel is configured" in none.out) == (1, True)
 
 
 def test_a_channel_without_a_url_is_said_before_a_daemon_starts(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ WRONG_SETTINGS = (
     Case(
         typed="run --replay BARS --data-dir empty.csv/data",
         code=3,
-        says=("empty.csv/data cannot be written", "Not a directory", "--data-dir"),
+        says=("empty.csv/data cannot be written", "a file is where a folder belongs", "--data-dir"),
     ),
     Case(typed="halt --data-dir empty.csv/data", code=3, says=("cannot be written", "--data-dir")),
 )

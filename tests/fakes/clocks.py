@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -51,3 +52,10 @@ class LoopClock:
             if self._loop is None:
                 raise
         return self._loop.time()
+
+    def pass_in_thread(self, seconds: float) -> None:
+        """Let virtual time pass while a thread works: nobody on the loop runs meanwhile."""
+        if self._loop is None:
+            raise RuntimeError("no loop has asked for the time yet")
+        jump: Callable[[float], None] = self._loop.jump  # type: ignore[attr-defined]
+        self._loop.call_soon_threadsafe(jump, seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -99,6 +99,7 @@ def house(
     protections: ProtectionRules | None = None,
     taint: TaintGate | None = None,
     grouped: Voices = voices,
+    binding: Callable[[], RiskLimits] | None = None,
 ) -> InMemoryHouse:
     """Wire an account over hand-made bars."""
     limits = limits or RiskLimits()
@@ -120,7 +121,7 @@ def house(
             model, account, playbook, limits=limits, bar_length=MINUTE, cooldown_bars=15
         ),
         executor=TradeExecutorAgent(
-            broker, account, gate, limits=limits, instance="test", taint=taint
+            broker, account, gate, limits=limits, instance="test", taint=taint, binding=binding
         ),
         budget=budget,
         playbook=RAGPlaybookAgent(playbook, MINUTE),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -34,10 +35,19 @@ from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.halt import HaltFile
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.oversight.fuse import Blown
+from roboinvest.runtime.prompts.registry import PromptRegistry
 from roboinvest.runtime.supervision.restarts import RestartLimits
-from roboinvest.runtime.supervision.service import Child, Group, Restart, ServiceContext
+from roboinvest.runtime.supervision.service import (
+    Child,
+    Group,
+    Restart,
+    Service,
+    ServiceContext,
+    ServiceStatus,
+)
 from roboinvest.runtime.supervision.supervisor import HouseEnd, Supervisor
 from roboinvest.trading.gate import TradingGate
+from roboinvest.trading.installed_strategy import Installed
 from roboinvest.trading.strategy_task import STRATEGY_TASK
 from tests.fakes.clocks import START, LoopClock
 from tests.fakes.services import Ticking
@@ -47,6 +57,7 @@ from tests.fakes.worlds import invented
 ASKS = 6  # of the model, a tick
 NEIGHBOUR_S = 10.0
 ASKED = replace(cast("Task[Any, Any]", STRATEGY_TASK), rule=lambda _: None)
+Furnish = Callable[[Path, InFlight], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 
 class Patient:
@@ -57,6 +68,7 @@ class Patient:
         self.runs = 0
         self.call: Callable[[], object] | None = None  # raises what its calls fail with
         self.cured_by_restart = False
+        self.start_hangs = False
         self.run_as: Callable[[ServiceContext], Awaitable[None]] | None = None
         self.takes_s = 0.1
         self._world = world
@@ -67,6 +79,8 @@ class Patient:
         if self.cured_by_restart:
             self.call, self.cured_by_restart = None, False
         loop = asyncio.get_running_loop()
+        if self.start_hangs:
+            await asyncio.Event().wait()
         ctx.ready()
         async for _ in ctx.every(5.0):
             if self.run_as is not None:
@@ -107,24 +121,30 @@ class Trading:
                 world.oversight.spans.note(("trading", node, SpanKind.TIME), now - took_s, now)
             for _ in range(ASKS):
                 await world.oversight.models.model.ask(ASKED, None)
+                world.decide()
             now_at = world.clock.now()
             world.bus.publish(TickCompleted(at=now_at, tick_id=f"t{self.ticks}", tick_at=now_at))
 
 
 class PlantedModel:
-    """Answers as it was told."""
+    """Answers as it was told, or as somebody says who looks at what it was asked with."""
 
     def __init__(self) -> None:
         self.source, self.reason = "openai:mini", ""
+        self.takes_s = 0.0
+        self.goes_by: Callable[[], tuple[str, str] | None] = lambda: None
 
     async def ask(self, task: Task[Any, Any], inputs: Any, *, about: str = "") -> Answer[Any]:
         """Return an answer; one to the meeting is what its rule says."""
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
+        source, reason = self.goes_by() or (self.source, self.reason)
         return Answer(
             output=task.rule(inputs),
-            source=self.source,
+            source=source,
             cost_usd=Decimal(0),
             latency_ms=1.0,
-            reason=self.reason,
+            reason=reason,
         )
 
 
@@ -149,9 +169,20 @@ class World:
     trouble: OSError | None = None
     gauges: dict[str, float] = field(default_factory=dict)  # of the process, put in place
     disk_frac: float = 0.4
+    disk_takes_s: float = 0.0  # for which a slow disk holds up everybody
+    reads_fail: Exception | None = None
+    store_fails: Exception | None = None  # of the alert board
+    prompts: PromptRegistry | None = None
+    installed: Installed | None = None
+    decide: Callable[[], None] = lambda: None  # at each tick, several times: who is installed
+    services: Callable[[World], Sequence[Service]] = lambda _: ()  # beside the usual ones
+    parts: dict[str, Any] = field(default_factory=dict)  # what a fault needs at hand
+    installs: Callable[[World], object] = lambda _: None  # says how who is installed decides
     said: list[tuple[float, Event]] = field(default_factory=list)
     told: list[tuple[float, AlertChange]] = field(default_factory=list)  # people hear of
     end: HouseEnd | None = None
+    lived_s: float = 0.0
+    statuses: Mapping[str, ServiceStatus] = field(default_factory=dict)  # just before the end
 
     def __post_init__(self) -> None:
         self.clock = LoopClock(START + timedelta(hours=self.began_h))
@@ -168,8 +199,10 @@ class World:
             self.settings,
             market,
             self.data,
-            models=OpenedModels(model=self.model, ledger=cast("Any", object())),
-            installed=None,
+            models=OpenedModels(
+                model=self.model, ledger=cast("Any", object()), prompts=self.prompts
+            ),
+            installed=self.installed,
             bus=self.bus,
             gate=self.gate,
             halt_file=self.halt_file,
@@ -182,6 +215,7 @@ class World:
         self.neighbour = Ticking("neighbour", interval_s=NEIGHBOUR_S)
         self.feed, self.scout = Patient(self, "feed"), Patient(self, "scout")
         self.trading = Trading(self)
+        self._under_way: list[asyncio.Task[None]] = []
         self.tree: Supervisor | None = None
         self.watchers: list[Any] = []
         self.causes: list[tuple[float, str, str]] = []  # when, whose, which
@@ -197,7 +231,12 @@ class World:
         )
         self.watchers = [cast("Any", each.service) for each in watchers]
         fuse = Child(service=self.oversight.fuse, essential=True)
-        patients = (self.neighbour, self.feed, self.scout)
+        patients: tuple[Service, ...] = (
+            self.neighbour,
+            self.feed,
+            self.scout,
+            *self.services(self),
+        )
         trading = Child(service=self.trading, restart=Restart.TRANSIENT, essential=True)
         self.tree = Supervisor(
             [
@@ -213,12 +252,20 @@ class World:
             limits=RestartLimits(),
             hopeless=(Blown,),
         )
+        self.installs(self)
         self.oversight.overseer.sense(self._note_causes)
+        self.at(seconds - 1.0, self._look_back)
         asyncio.get_running_loop().call_later(seconds, self.tree.request_stop, "the end")
         try:
             self.end = await self.tree.run()
+            self.lived_s = self.clock.monotonic()
+            self._note_causes(self.lived_s)
         finally:
             self.oversight.close()
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin something that takes its time."""
+        self._under_way.append(asyncio.get_running_loop().create_task(work))
 
     def at(self, seconds: float, plant: Callable[[], object]) -> None:
         """Plant a fault at a moment."""
@@ -264,13 +311,16 @@ class World:
         return 0 if healer is None else healer.passes
 
     def _passes(self, name: str) -> int:
-        return int(next(each.passes for each in self.watchers if each.name == name))
+        return int(next(each.service.passes for each in self.watchers if each.name == name))
 
     def _note_causes(self, at: float) -> None:
         last = self.oversight.overseer.last
         if last is not None:
             self.causes += [(at, name, each.cause.value) for name, each in last.causes.items()]
             self.roots += [(at, name, root) for name, root in last.roots.items()]
+
+    def _look_back(self) -> None:
+        self.statuses = {each.name: each for each in self._tree().statuses()}
 
     async def _hear(self, event: Event) -> None:
         self.said.append((self.clock.monotonic(), event))
@@ -280,6 +330,8 @@ class World:
 
     async def _keep(self, name: str, text: str) -> None:
         """Keep nothing."""
+        if self.store_fails is not None:
+            raise self.store_fails
 
     def _tree(self) -> Supervisor:
         assert self.tree is not None
@@ -291,6 +343,10 @@ class World:
         )
 
     def _read(self) -> Readings:
+        if self.reads_fail is not None:
+            raise self.reads_fail
+        if self.disk_takes_s:
+            self.clock.pass_in_thread(self.disk_takes_s)
         process = {"memory_frac": self.memory_frac, "cpu_frac": 0.2, "open_files_frac": 0.1}
         return Readings(
             process={**process, **self.gauges},
@@ -299,14 +355,36 @@ class World:
         )
 
 
-def lived(folder: Path, seconds: float, plant: Callable[[World], object], **more: Any) -> World:
-    """Let a house live under virtual time; `plant` is called on its loop before it starts."""
+@asynccontextmanager
+async def unfurnished(_folder: Path, _in_flight: InFlight) -> AsyncIterator[Mapping[str, Any]]:
+    """Add nothing to a house."""
+    yield {}
+
+
+def lived(
+    folder: Path,
+    seconds: float,
+    plant: Callable[[World], object],
+    *,
+    furnish: Furnish = unfurnished,
+    **more: Any,
+) -> World:
+    """Let a house live under virtual time; `plant` is called on its loop before it starts.
+
+    Args:
+        folder: of its data.
+        seconds: of its life.
+        plant: puts faults into it.
+        furnish: opens what it needs beside, as fields of the world.
+        more: fields of the world.
+    """
     in_flight = InFlight()
 
     async def main() -> World:
-        world = World(folder, in_flight, **more)
-        plant(world)
-        await world.live(seconds)
+        async with furnish(folder, in_flight) as furniture:
+            world = World(folder, in_flight, **furniture, **more)
+            plant(world)
+            await world.live(seconds)
         return world
 
     return run_virtual(main, in_flight)

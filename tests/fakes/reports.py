@@ -7,6 +7,7 @@ from typing import Any
 
 from roboinvest.core.events import Severity, TradingState
 from roboinvest.core.market.updates import DataCounts
+from roboinvest.runtime.reports.fields import Report
 from roboinvest.runtime.reports.models import (
     AlertLine,
     Alerts,
@@ -23,7 +24,6 @@ from roboinvest.runtime.reports.models import (
     ProcessLine,
     Ratio,
     RecallLine,
-    Report,
     ServiceLine,
     SessionLine,
     SystemStatus,

@@ -40,7 +40,7 @@ def raise_cap(amount: str = "0.20", **fields: Any) -> dict[str, Any]:
     return a_wish(**{**values, "metric": "insights_per_day", **fields})
 
 
-def lower_limit(amount: str = "10", **fields: Any) -> dict[str, Any]:
+def lower_limit(amount: str | None = "10", **fields: Any) -> dict[str, Any]:
     """Return the wish for fewer trades a day."""
     values = {
         "decision_type": "risk_management",

@@ -177,7 +177,7 @@ def test_degrading_sets_the_switch_once() -> None:
         assert await port.happened(wanted) is False
         await port.act(wanted)
         assert await port.happened(wanted) is True
-        assert "heal heal-1: own_code: it raised 9 times" in switch.degraded["feed"]
+        assert "heal heal-1: its own code: it raised 9 times" in switch.degraded["feed"]
         assert "rules answer feed already" in str(await port.refusal(wanted))
 
     play(scene)

@@ -82,7 +82,7 @@ class SleepsFirst(Healer):
 
     async def run(self, ctx: ServiceContext) -> None:
         while True:
-            await ctx.sleep(self._interval_s)
+            await ctx.sleep(self.interval_s)
             await self.heal_once()
 
 

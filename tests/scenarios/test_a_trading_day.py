@@ -23,14 +23,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from meta_agents.report_schemas import json_schemas, schema_name
 from roboinvest.app.house import House
 from roboinvest.app.options import Outcome, RunOptions
 from roboinvest.core.events import Event
 from roboinvest.runtime.configuration.settings import Settings, load_settings
 from roboinvest.runtime.folder import DataFolder
 from roboinvest.runtime.in_flight import InFlight
-from roboinvest.runtime.reports.health import Health
-from roboinvest.runtime.reports.models import REPORTS, json_schemas
+from roboinvest.runtime.reports.models import REPORTS
 from roboinvest.runtime.reports.writer import ReportWriter
 from roboinvest.runtime.supervision.service import ServiceState, ServiceStatus
 from roboinvest.runtime.supervision.watchdog import ForcedExit
@@ -172,10 +172,23 @@ def test_every_dollar_and_every_share_of_the_day_is_accounted_for(day: Day) -> N
 
 
 def test_every_report_satisfies_the_schema_that_frontends_are_written_against(day: Day) -> None:
-    schemas = {**json_schemas(), "health": Health.model_json_schema(mode="serialization")}
-    assert set(day.reports) - {"performance_analysis"} == set(schemas)
-    for name, schema in schemas.items():
-        jsonschema.validate(day.reports[name], schema)
+    schemas, found = json_schemas(), set()
+    for path in day.folder.reports.rglob("*.json"):
+        name = schema_name(str(path.relative_to(day.folder.reports)))
+        jsonschema.validate(json.loads(path.read_text()), schemas[name])
+        found.add(name)
+    assert found >= {*REPORTS, "health", "performance_analysis", "governance_meeting"}
+
+
+def test_the_status_says_how_the_agents_are_and_when_the_next_meeting_is(day: Day) -> None:
+    status = day.reports["system_status"]
+    research = ("total_research_cycles", "successful_cycles", "failed_cycles", "insights_generated")
+    assert {status[name] for name in research} == {0}, "nothing stands behind them yet"
+    assert (status["last_cycle_time"], status["research_tracks"]) == (None, {})
+    line, health = status["overseer"], day.reports["health"]
+    assert (line["state"], line["healing"], line["open_decisions"]) == ("watching", [], 0)
+    assert line["total_agents"] == line["healthy_agents"] == health["total_agents"]
+    assert timedelta(0) < datetime.fromisoformat(line["next_meeting"]) - START <= timedelta(days=1)
 
 
 def test_a_quiet_day_raises_no_alert(day: Day) -> None:

@@ -51,7 +51,7 @@ def test_health_json_says_what_was_tried(tmp_path: Path) -> None:
     health = json.loads((world.data.reports / "health.json").read_text())
     (scout,) = [each for each in health["agents"] if each["name"] == "scout"]
     assert scout["status"] in {"failing", "offline"}
-    assert scout["tried"].startswith(("restart at ", "quarantine at ", "code_proposal at "))
+    assert scout["tried"].startswith(("restart at ", "quarantine at ", "code proposal at "))
 
 
 def test_a_house_that_restarts_every_twenty_hours_meets_once_a_day(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ class LiveStream:
     """A supervised service: the stream of one account."""
 
     name = "market_stream"
+    reconnects = "breaks off the stream of bars; it is opened anew, and holes are asked for"
 
     def __init__(
         self,
@@ -86,7 +87,19 @@ class LiveStream:
         self._clock = clock
         self._patience = patience or StreamPatience()
         self._log = structlog.get_logger("roboinvest.market_stream")
+        self._client: Any = None  # of the vendor, while it is used
         self.unreadable = 0  # messages that were no bars, since the start
+
+    async def reconnect(self) -> None:
+        """Break off; the run connects again after its first wait.
+
+        Raises:
+            TryLater: there is no connection, and the run is at it already.
+        """
+        wire = None if self._client is None else self._client.websocket
+        if wire is None:
+            raise TryLater(f"{self._who} is not connected, and is tried anyway; wait for it")
+        wire.transport.abort()
 
     async def run(self, ctx: ServiceContext) -> None:
         """Stay connected until cancelled.
@@ -121,7 +134,7 @@ class LiveStream:
             BadKey: the vendor does not take the key.
         """
         topics = [f"AM.{symbol}" for symbol in self._book.symbols]
-        client = vendor_stream(self._key, self._url, topics)
+        client = self._client = vendor_stream(self._key, self._url, topics)
         try:
             async with asyncio.timeout(self._patience.subscribed_s) as deadline:
 
@@ -143,6 +156,7 @@ class LiveStream:
         except (ValueError, LookupError, TypeError) as error:
             raise TryLater(f"{self._who} talks nonsense ({type(error).__name__})") from None
         finally:
+            self._client = None
             if client.websocket is not None:
                 client.websocket.transport.abort()  # a mute server would not close politely
         raise TryLater(f"{self._who} said goodbye")

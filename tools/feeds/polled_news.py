@@ -27,6 +27,7 @@ class PolledNews:
     """A `NewsSource`, and the supervised service that fills it."""
 
     name = "market_news"
+    reconnects = "asks for all headlines of the last hours anew"
 
     def __init__(
         self,
@@ -63,6 +64,15 @@ class PolledNews:
                 self._log.warning("news_away", why=str(error))
             ctx.beat()
             await ctx.sleep(self._interval_s)
+
+    async def reconnect(self) -> None:
+        """Ask anew, as far back as headlines are kept.
+
+        Raises:
+            TryLater, NotEntitled, BadKey: as `DataFetcher`.
+        """
+        self._asked_until = None
+        await self.ask_once()
 
     async def ask_once(self) -> None:
         """Ask for what is new.

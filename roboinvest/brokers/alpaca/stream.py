@@ -28,7 +28,7 @@ from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from roboinvest.brokers.alpaca.client import AlpacaAccess
 from roboinvest.brokers.alpaca.errors import Unreadable
 from roboinvest.brokers.alpaca.wire import orders_of, streamed_execution
-from roboinvest.core.errors import RoboInvestError
+from roboinvest.core.errors import RoboInvestError, TryLater
 from roboinvest.core.ports import Clock
 from roboinvest.core.venue import Execution, VenueOrder
 from roboinvest.runtime.in_flight import InFlight
@@ -103,6 +103,7 @@ class AlpacaTradeStream:
     """The service, and what it knows about itself."""
 
     name: Final = "alpaca-trade-stream"
+    reconnects: Final = "closes the stream of trade updates; it opens anew, and the books are read"
 
     def __init__(
         self,
@@ -148,12 +149,23 @@ class AlpacaTradeStream:
         self._pending: deque[TradeUpdate] = deque()  # outlives a run that a handler ended
         self._has_gap = False
         self._state = StreamState()
+        self._wire: ClientConnection | None = None  # while it is open
         self._logger = logging.getLogger("roboinvest.alpaca.trade_stream.wire")
 
     @property
     def state(self) -> StreamState:
         """Return how the stream is."""
         return self._state
+
+    async def reconnect(self) -> None:
+        """Close the connection; the run opens another, upon which the books are read.
+
+        Raises:
+            TryLater: there is none, and the run is at it already.
+        """
+        if self._wire is None:
+            raise TryLater(f"the stream is not connected ({self._state.reason}) and tries anyway")
+        await self._wire.close()
 
     async def run(self, ctx: ServiceContext) -> None:
         """Keep a connection until cancelled; refused credentials end the trying, not the run."""
@@ -194,15 +206,21 @@ class AlpacaTradeStream:
                 await self._introduce(wire)
             self._note(is_connected=True, reason="", connections=self._state.connections + 1)
             ctx.beat()
-            self._has_gap = True
-            while True:
-                await self._close_gap()
-                message = await self._next(ctx, wire)
-                if message is not None:
-                    self._take(message)
-                    await self._deliver()
-                elif await self._missed_something():
-                    raise _Broken("connected but mute: the books moved and nothing was told")
+            self._has_gap, self._wire = True, wire
+            try:
+                await self._listen(ctx, wire)
+            finally:
+                self._wire = None
+
+    async def _listen(self, ctx: ServiceContext, wire: ClientConnection) -> None:
+        while True:
+            await self._close_gap()
+            message = await self._next(ctx, wire)
+            if message is not None:
+                self._take(message)
+                await self._deliver()
+            elif await self._missed_something():
+                raise _Broken("connected but mute: the books moved and nothing was told")
 
     async def _open(self) -> ClientConnection:
         policy = self._policy

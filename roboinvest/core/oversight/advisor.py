@@ -23,6 +23,7 @@ LASTS: Final = timedelta(days=7)  # for somebody to take it
 WATCH: Final = timedelta(hours=48)  # before and after
 BOTTLENECK_SHARE: Final = 0.4
 BOTTLENECK_GAIN: Final = 0.25  # of its seconds
+BOTTLENECK_SPANS: Final = 30.0  # lately; fewer say little of what it usually takes
 FAILED_FRAC: Final = 0.2
 FAILED_CALLS: Final = 10  # in the hour
 LOSING_TRADES: Final = 20
@@ -128,7 +129,9 @@ def _losing(group: TradeGroup) -> Iterator[_Draft]:
 def _bottleneck(found: Bottleneck, known: Collection[str]) -> Iterator[_Draft]:
     place = found.place
     metric = hourly.of(hourly.SPAN_MEAN, place.service, place.kind)
-    if found.share < BOTTLENECK_SHARE or metric not in known:  # nothing to judge it by
+    if found.share < BOTTLENECK_SHARE or place.count < BOTTLENECK_SPANS:
+        return
+    if metric not in known:  # nothing to judge it by
         return
     gain = BOTTLENECK_GAIN * place.mean_s
     yield _Draft(

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from roboinvest.core.oversight.evidence import (
+    SILENCE,
     DependencySeen,
     Evidence,
     HttpSeen,
@@ -45,6 +46,24 @@ class Cause(StrEnum):
     BUDGET = "budget"
     PROVIDER = "provider"  # somebody outside
     UNKNOWN = "unknown"
+
+    @property
+    def words(self) -> str:
+        """Return what people call it."""
+        return _WORDS[self]
+
+
+_WORDS: Final = {
+    Cause.OWN_CODE: "its own code",
+    Cause.BAD_OUTPUT: "replies of a model that cannot be read",
+    Cause.DEPENDENCY: "something that it needs",
+    Cause.DATA_GAP: "missing data",
+    Cause.RESOURCE: "the machine",
+    Cause.CONFIGURATION: "settings or keys",
+    Cause.BUDGET: "the budget",
+    Cause.PROVIDER: "somebody outside",
+    Cause.UNKNOWN: "unknown",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +199,8 @@ def _provider_is_silent(evidence: Evidence) -> str | None:
     if not vendors or _main(evidence) not in _OUTSIDE:
         return None
     worst = max(vendors, key=lambda seen: seen.count)
+    if worst.kind == SILENCE:
+        return "a vendor does not answer, or answers late, and no error is on record"
     return f"calls to a vendor ended in {worst.kind} {worst.count} times"
 
 

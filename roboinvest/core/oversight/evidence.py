@@ -17,6 +17,8 @@ from roboinvest.core.errors import BadInput
 from roboinvest.core.oversight.health import Status
 from roboinvest.core.text.cleaning import clean
 
+DISK_SILENT: Final = "DiskSilent"  # the kind of error of a disk that does not answer
+SILENCE: Final = "silence"  # the kind of error of a vendor who answers late or not, without one
 _MAX_TEXT: Final = 160  # characters
 
 
@@ -136,7 +138,7 @@ class Evidence:
 
 
 _KINDS: Final[dict[Nature, frozenset[str]]] = {
-    Nature.RESOURCE: frozenset({"MemoryError"}),
+    Nature.RESOURCE: frozenset({"MemoryError", DISK_SILENT}),
     Nature.SETTINGS: frozenset({"BadSettings", "PermissionError", "AuthenticationError"}),
     Nature.BUDGET: frozenset({"BudgetExceeded", "BudgetSpent"}),
     Nature.GAP: frozenset({"Incomplete"}),  # before its family, which is AWAY

@@ -12,6 +12,7 @@ from array import array
 from dataclasses import dataclass
 from typing import Final
 
+from roboinvest.core.oversight.history import Usual, short
 from roboinvest.core.oversight.windows import (
     DAY_S,
     LN_2,
@@ -115,6 +116,22 @@ def learn_usual(kept: array[float], first: int, value: float, at: float) -> None
     kept[first : first + USUAL_SIZE] = array("d", (n, at, mean, spread, highest, began))
 
 
+def usual_at(kept: array[float], first: int, now: float) -> Usual:
+    """Return the `USUAL_SIZE` numbers of what is usual, their times as ages."""
+    n, last, mean, spread, highest, began = kept[first : first + USUAL_SIZE]
+    figures = (n, now - last if n else 0.0, mean, spread, highest, now - began)
+    n, age, mean, spread, highest, known = map(short, figures)
+    return n, age, mean, spread, highest, known
+
+
+def recall_usual(kept: array[float], first: int, usual: Usual, now: float) -> None:
+    """Put what was usual in its place, as `usual_at` returned it at `now`, or at an earlier one."""
+    n, age, mean, spread, highest, known = usual
+    kept[first : first + USUAL_SIZE] = array(
+        "d", (n, now - age, mean, spread, highest, now - known)
+    )
+
+
 class Gaps:
     """The time between one sign of progress and the next."""
 
@@ -129,6 +146,15 @@ class Gaps:
     def longest_s(self) -> float:
         """Return the longest of about a week, seconds."""
         return self._kept[_HIGHEST]
+
+    def history(self, now: float) -> Usual:
+        """Return what is usual."""
+        return usual_at(self._kept, 0, now)
+
+    def recall(self, count: int, usual: Usual, now: float) -> None:
+        """Go on from what was usual."""
+        self.count += count
+        recall_usual(self._kept, 0, usual, now)
 
     def learn(self, seconds: float, at: float) -> None:
         """Take one that ended."""
@@ -161,6 +187,19 @@ class Gauge:
         learn_trend(kept, _STEEP, _STEEP_S, (value, at))
         learn_trend(kept, _LONG, _LONG_S, (value, at))
         learn_usual(kept, _USUAL, value, at)
+
+    @property
+    def is_read(self) -> bool:
+        """Return whether it was read since the process began."""
+        return self._slot is not None
+
+    def history(self, now: float) -> Usual:
+        """Return what is usual."""
+        return usual_at(self._kept, _USUAL, now)
+
+    def recall(self, usual: Usual, now: float) -> None:
+        """Go on from what was usual."""
+        recall_usual(self._kept, _USUAL, usual, now)
 
     def signs(self, name: str, now: float) -> GaugeSigns:
         """Return what there is to judge."""
@@ -197,6 +236,17 @@ class Counter:
         kept[_DAY] = self._left(_DAY, DAY_S, at) + by
         kept[_COUNTED_AT] = max(at, kept[_COUNTED_AT])
         learn_usual(kept, _COUNTER_USUAL, self._per_hour(_SHORT, SHORT_S, at), at)
+
+    def history(self, now: float) -> tuple[float, Usual]:
+        """Return what is left of a day's sum, and what is usual."""
+        return short(self._left(_DAY, DAY_S, now)), usual_at(self._kept, _COUNTER_USUAL, now)
+
+    def recall(self, total: float, usual: Usual, now: float, then: float) -> None:
+        """Go on from what is left now, and from what was usual then."""
+        self._kept[_DAY] = self._left(_DAY, DAY_S, now) + total
+        self._kept[_SHORT] = self._left(_SHORT, SHORT_S, now)
+        self._kept[_COUNTED_AT] = now
+        recall_usual(self._kept, _COUNTER_USUAL, usual, then)
 
     def signs(self, name: str, now: float) -> CounterSigns:
         """Return what there is to judge."""

@@ -28,6 +28,11 @@ class Rung(StrEnum):
     HALT_TRADING = "halt_trading"
     ESCALATE = "escalate"  # the service manager starts a clean process
 
+    @property
+    def words(self) -> str:
+        """Return what people call it."""
+        return self.value.replace("_", " ")
+
 
 class Verdict(StrEnum):
     """What an attempt came to."""
@@ -36,6 +41,11 @@ class Verdict(StrEnum):
     NOT_HEALED = "not_healed"  # it was measured again, and is not
     REFUSED = "refused"  # nothing was done
     UNKNOWN = "unknown"  # nobody can say
+
+    @property
+    def words(self) -> str:
+        """Return what people call it."""
+        return "not known" if self is Verdict.UNKNOWN else self.value.replace("_", " ")
 
 
 class ActionEnd(StrEnum):

@@ -163,7 +163,9 @@ def _seen(signs: VitalSigns, limits: Thresholds, known: Mapping[str, Finding]) -
     if signs.failed:
         yield from _errors(signs, limits, known)
     if signs.latency is not None:
-        yield from _latency(signs.latency, limits, known)
+        # Many calls at once, a minute ago, are as much to go by as a few just now.
+        is_fresh = max(signs.latency.typical_calls, signs.calls_lately / 1.5) >= limits.least_timed
+        yield from _latency(signs.latency, limits, known, is_fresh=is_fresh)
     for gauge in signs.gauges:
         limit = limits.gauges.get(gauge.name)
         if limit is not None:
@@ -234,7 +236,9 @@ def _own_errors(
             return
 
 
-def _latency(latency: Latency, limits: Thresholds, known: Mapping[str, Finding]) -> Iterator[_Seen]:
+def _latency(
+    latency: Latency, limits: Thresholds, known: Mapping[str, Finding], *, is_fresh: bool
+) -> Iterator[_Seen]:
     keep = limits.keep_frac if LATENCY in known else 1.0
     # Under twenty calls the 95th percentile is but the slowest one.
     is_tail = latency.calls >= _TAIL_CALLS
@@ -247,7 +251,7 @@ def _latency(latency: Latency, limits: Thresholds, known: Mapping[str, Finding])
     if usual is None or usual_p95 is None:
         return
     limit = max(usual * limits.slower_times, usual_p95 * 1.2, limits.slower_least_s) * keep
-    if latency.typical_calls >= limits.least_timed:
+    if is_fresh:
         typical = latency.typical_s
     elif latency.calls >= limits.least_timed:  # it is called too seldom to see a minute
         typical = latency.p50_s

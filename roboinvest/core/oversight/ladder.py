@@ -38,10 +38,35 @@ class Trait(StrEnum):
     HOOKED = "hooked"  # registered a way to clear its cache or to connect again
     ASKS_MODELS = "asks_models"
     PROMPTED = "prompted"  # a prompt of its own stands in the registry
+    NEW_WORDS = "new_words"  # its prompt is younger than a day
     REVISED = "revised"  # runs a revision of generated code
     TOUCHES_MONEY = "touches_money"  # orders depend on what it says
     HALTED = "halted"  # trading is halted already
     STORM = "storm"  # so many agents were put away that no more are
+
+
+_LACKS: Final = {
+    Trait.SUPERVISED: "is no service that could be restarted",
+    Trait.ESSENTIAL: "is not essential",
+    Trait.HOOKED: "has nothing to reconnect",
+    Trait.ASKS_MODELS: "asks no model",
+    Trait.PROMPTED: "has no prompt of its own",
+    Trait.REVISED: "runs no revision",
+    Trait.TOUCHES_MONEY: "decides about no order",
+    Trait.HALTED: "needs trading to be halted",
+    Trait.STORM: "needs a storm of quarantines",
+}
+_STANDS: Final = {
+    Trait.SUPERVISED: "it is a service",
+    Trait.ESSENTIAL: "it is essential",
+    Trait.HOOKED: "it can reconnect",
+    Trait.ASKS_MODELS: "it asks models",
+    Trait.PROMPTED: "it has a prompt",
+    Trait.REVISED: "it runs a revision",
+    Trait.TOUCHES_MONEY: "orders depend on it",
+    Trait.HALTED: "trading is halted already",
+    Trait.STORM: "so many agents were put away (a storm) that no more are",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,11 +217,12 @@ def climb(
     if waiting:
         last = waiting[-1]
         return Climb(
-            rung=None, why=f"{last.rung} is measured again at {last.deadline:%Y-%m-%d %H:%M:%S} UTC"
+            rung=None,
+            why=f"{last.rung.words} is measured again at {last.deadline:%Y-%m-%d %H:%M:%S} UTC",
         )
     episode = episode_of(own, now)
     done = [each for each in episode if each.verdict is not Verdict.REFUSED]
-    order = order_of(case, learned)
+    order = order_of(case, learned, traits)
     cures = [each for each in done if TERMS[each.rung].heals]
     if cures and cures[-1].verdict is Verdict.UNKNOWN:
         return _after_unknown(done, order, own, now, traits)
@@ -215,8 +241,13 @@ def next_rung(
     return climb(case, tried, learned, now, traits).rung
 
 
-def order_of(case: Case, learned: Learned) -> tuple[Rung, ...]:
+def order_of(
+    case: Case, learned: Learned, traits: frozenset[Trait] = frozenset()
+) -> tuple[Rung, ...]:
     """Return the rungs that a case allows, in order.
+
+    Words that came lately are undone before rules answer in place of the model: nobody would ever
+    see again whether they were to blame.
 
     What was learned switches rungs off that do not work, and sorts neighbours that leave nothing
     behind; rungs that stop harm stay where they are, and are never switched off.
@@ -236,6 +267,9 @@ def order_of(case: Case, learned: Learned) -> tuple[Rung, ...]:
         ordered += sorted(run, key=lambda each: -learned.standing(case.cause, each))
         run = []
         ordered += [] if rung is None else [rung]
+    if Trait.NEW_WORDS in traits and Rung.PROMPT_ROLLBACK in ordered:
+        ordered.remove(Rung.PROMPT_ROLLBACK)
+        ordered.insert(0, Rung.PROMPT_ROLLBACK)
     return tuple(ordered)
 
 
@@ -288,9 +322,9 @@ def precondition(rung: Rung, traits: frozenset[Trait]) -> str | None:
     terms = TERMS[rung]
     lacking, standing = sorted(terms.needs - traits), sorted(terms.forbids & traits)
     if lacking:
-        return f"{rung}: the agent is not {', '.join(lacking)}"
+        return f"no {rung.words}: it {', '.join(_LACKS[each] for each in lacking)}"
     if standing:
-        return f"{rung}: it is not done while {', '.join(standing)} holds"
+        return f"no {rung.words}: {', '.join(_STANDS[each] for each in standing)}"
     return None
 
 
@@ -334,7 +368,8 @@ def _first(
             passed.append(missing)
             continue
         if rung is not Rung.HALT_TRADING and not actions_left(own, now):
-            why = f"{MOST_ACTIONS} actions within an hour are the most; {rung} waits for its turn"
+            most = f"{MOST_ACTIONS} actions within an hour are the most"
+            why = f"{most}; {rung.words} waits for its turn"
             return Climb(rung=None, why=why, passed=tuple(passed))
         needs = ", ".join(sorted(TERMS[rung].needs)) or "nothing stands against it"
         return Climb(rung=rung, why=needs, passed=tuple(passed))

@@ -31,12 +31,16 @@ class GaugeLimit:
             )
 
 
+CLOCK_OFF: Final = "clock_off_s"  # by which the wall clock was set
+DISK_ANSWERS: Final = "disk_answers_s"  # in which a file was written and read back
 GAUGE_LIMITS: Final[Mapping[str, GaugeLimit]] = {
     "cpu_frac": GaugeLimit(degraded=0.80, failing=1.5, fills=False),  # what fails says loop lag
     "memory_frac": GaugeLimit(degraded=0.85, failing=0.95),  # of what the house may use
     "disk_frac": GaugeLimit(degraded=0.90, failing=0.97),
     "open_files_frac": GaugeLimit(degraded=0.80, failing=0.95),
     "loop_lag_s": GaugeLimit(degraded=0.25, failing=5.0, fills=False),
+    DISK_ANSWERS: GaugeLimit(degraded=0.5, failing=1e12, fills=False),  # it is slow, and works
+    CLOCK_OFF: GaugeLimit(degraded=60.0, failing=1e12, fills=False),  # a clean process is no cure
 }
 
 

@@ -9,11 +9,13 @@ Deliberately absent: limits. Whether a figure is bad is judged in `health`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from roboinvest.core.errors import BadInput
 from roboinvest.core.oversight.gauges import Counter, CounterSigns, Gaps, Gauge, GaugeSigns
+from roboinvest.core.oversight.history import AgentHistory, short
 from roboinvest.core.oversight.windows import (
     DAY_S,
     LEAST_S,
@@ -34,6 +36,7 @@ _LONGEST_GAP_S: Final = 120.0  # a longer one is a fault, and nothing to get use
 _HISTORY_EVERY_S: Final = 600.0  # how often the own history is looked up
 _HISTORY_CALLS: Final = 50
 _HISTORY_AGE_S: Final = 3600.0
+_STRAYS_TIMES: Final = 3.0  # so far from what is usual nothing is learned, for a day at most
 _OUTLIER_LOG: Final = 3.0  # one call counts as at most 20 times the usual
 
 
@@ -104,6 +107,12 @@ class Vitals:
         self._gauges: dict[str, Gauge] = {}
         self._counters: dict[str, Counter] = {}
 
+    def successor(self, at: float) -> Vitals:
+        """Return the pulse of what takes its place: nothing is known of it but the usual pace."""
+        found = Vitals(at)
+        found._paces = self._paces
+        return found
+
     def progressed(self, at: float) -> None:
         """Note that work got on; a wait that was announced is over."""
         gap = at - max(self._progress_at, min(self._waiting_until, at))
@@ -169,8 +178,49 @@ class Vitals:
             found = self._counters[name] = Counter(at)
         found.add(by, at)
 
+    def history(self, now: float) -> AgentHistory:
+        """Return what is usual, for a process that comes later."""
+        paces = self._paces
+        return AgentHistory(
+            age_s=short(max(now - self._began_at, 0.0)),
+            calls=short(self._usual_calls.read(now)),
+            failed=short(self._usual_failed.read(now)),
+            gaps=self._gaps.count,
+            gap=self._gaps.history(now),
+            paces=paces.shares(now) if paces is not None else (),
+            usual_s=paces.usual if paces is not None else None,
+            gauges={name: each.history(now) for name, each in self._gauges.items()},
+            counters={name: each.history(now) for name, each in self._counters.items()},
+        )
+
+    def recall(self, history: AgentHistory, now: float, away_s: float) -> None:
+        """Go on from what was usual before; what was not fed meanwhile has faded.
+
+        Args:
+            history: of this agent, by another process.
+            now: on the clock of this one.
+            away_s: since the history was taken.
+        """
+        then, left = now - away_s, math.exp2(-away_s / DAY_S)
+        self._began_at = min(self._began_at, then - history.age_s)
+        self._usual_calls.add(history.calls * left, now)
+        self._usual_failed.add(history.failed * left, now)
+        self._gaps.recall(history.gaps, history.gap, then)
+        if history.paces:
+            if self._paces is None:
+                self._paces = _Paces(now)
+            self._paces.recall([(each, w * left) for each, w in history.paces], history, now)
+        for name, usual in history.gauges.items():
+            if name in self._gauges or len(self._gauges) < MAX_GAUGES:
+                self._gauges.setdefault(name, Gauge(now)).recall(usual, then)
+        for name, (total, usual) in history.counters.items():
+            if name in self._counters or len(self._counters) < MAX_COUNTERS:
+                found = self._counters.setdefault(name, Counter(now))
+                found.recall(total * left, usual, now, then)
+
     def snapshot(self, now: float) -> VitalSigns:
         """Return the signs at a moment."""
+        paces = self._paces
         calls, failed = self._calls.read(now, MINUTES)
         calls_lately, failed_lately = self._calls.read(now, LATELY_MINUTES) if calls else (0, 0)
         is_old = now - self._began_at >= _HISTORY_AGE_S
@@ -186,9 +236,11 @@ class Vitals:
             calls_lately=calls_lately,
             failed_lately=failed_lately,
             usual_error_frac=self._usual_failed.read(now) / usual_calls if has_history else None,
-            latency=self._paces.read(now, is_old) if self._paces is not None else None,
+            latency=paces.read(now, is_old) if paces is not None and paces.is_timed else None,
             fingerprints=self._fingerprints(now) if failed else (),
-            gauges=tuple([each.signs(name, now) for name, each in self._gauges.items()]),
+            gauges=tuple(
+                [each.signs(name, now) for name, each in self._gauges.items() if each.is_read]
+            ),
             counters=tuple([each.signs(name, now) for name, each in self._counters.items()]),
         )
 
@@ -211,15 +263,17 @@ class Vitals:
 class _Paces:
     """How long calls take: at present, lately, usually."""
 
-    __slots__ = ("_day", "_logs", "_looked_at", "_short", "_usual", "_weights")
+    __slots__ = ("_day", "_logs", "_looked_at", "_short", "_usual", "_weights", "is_timed")
 
     def __init__(self, at: float) -> None:
         self._short, self._day = Latencies(SHORT_S, at), Latencies(DAY_S, at)
         self._logs, self._weights = Fading(TYPICAL_S, at), Fading(TYPICAL_S, at)
         self._usual: tuple[float, float] | None = None
         self._looked_at = at
+        self.is_timed = False  # since the process began
 
     def add(self, seconds: float, at: float) -> None:
+        self.is_timed = True
         self._short.add(seconds, at)
         self._day.add(seconds, at)
         log = math.log(max(seconds, LEAST_S))
@@ -228,25 +282,48 @@ class _Paces:
         self._logs.add(log, at)
         self._weights.add(1.0, at)
 
+    @property
+    def usual(self) -> tuple[float, float] | None:
+        return self._usual
+
+    def shares(self, now: float) -> tuple[tuple[int, float], ...]:
+        return tuple((bucket, short(weight)) for bucket, weight in self._day.shares(now))
+
+    def recall(
+        self, shares: Iterable[tuple[int, float]], history: AgentHistory, now: float
+    ) -> None:
+        self._day.add_shares(shares, now)
+        self._usual, self._looked_at = self._usual or history.usual_s, now
+
     def read(self, now: float, is_old: bool) -> Latency:
-        if is_old and (self._usual is None or now - self._looked_at >= _HISTORY_EVERY_S):
-            self._looked_at = now
-            if self._day.weight(now) >= _HISTORY_CALLS:
-                p50, p95 = self._day.quantiles(0.5, 0.95)
-                self._usual = p50, p95
         p50, p95, p99 = self._short.quantiles(0.5, 0.95, 0.99)
         weight = self._weights.read(now)
+        typical_s = math.exp(self._logs.read(now) / weight) if weight > 1e-9 else p50
+        if is_old:
+            self._look_back(now, typical_s)
         usual = self._usual or (None, None)
         return Latency(
             calls=self._short.weight(now),
             p50_s=p50,
             p95_s=p95,
             p99_s=p99,
-            typical_s=math.exp(self._logs.read(now) / weight) if weight > 1e-9 else p50,
+            typical_s=typical_s,
             typical_calls=weight,
             usual_p50_s=usual[0],
             usual_p95_s=usual[1],
         )
+
+    def _look_back(self, now: float, typical_s: float) -> None:
+        """Look up what is usual, but not while calls stray: what lasts minutes is no habit."""
+        since_s = now - self._looked_at
+        if self._usual is not None:
+            strays = typical_s > self._usual[0] * _STRAYS_TIMES
+            if since_s < (DAY_S if strays else _HISTORY_EVERY_S):
+                return
+        self._looked_at = now
+        if self._day.weight(now) >= _HISTORY_CALLS:
+            p50, p95 = self._day.quantiles(0.5, 0.95)
+            self._usual = p50, p95
 
 
 def _require_room(

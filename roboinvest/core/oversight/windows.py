@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final
 
@@ -99,13 +100,14 @@ class Latencies:
     less: one addition for each, and nothing to be aged.
     """
 
-    __slots__ = ("_half_life_s", "_origin", "_weights")
+    __slots__ = ("_first", "_half_life_s", "_last", "_origin", "_weights")
 
     def __init__(self, half_life_s: float, at: float) -> None:
         """Begin with none."""
         self._half_life_s = half_life_s
         self._origin = at
         self._weights = array("d", bytes(8 * BUCKETS))
+        self._first, self._last = BUCKETS, -1  # buckets outside are empty: most of them
 
     def add(self, seconds: float, at: float) -> None:
         """Take an observation."""
@@ -114,23 +116,41 @@ class Latencies:
             self._rescale(at, ages)
             ages = 0.0
         bucket = int(math.log(seconds / LEAST_S) * _PER_LOG) if seconds > LEAST_S else 0
-        self._weights[min(bucket, BUCKETS - 1)] += 2.0**ages
+        bucket = min(bucket, BUCKETS - 1)
+        self._weights[bucket] += 2.0**ages
+        if not self._first <= bucket <= self._last:
+            self._first, self._last = min(self._first, bucket), max(self._last, bucket)
 
     def weight(self, now: float) -> float:
         """Return how many observations are left, each counted by what is left of it."""
         ages = (now - self._origin) / self._half_life_s
-        return sum(self._weights) * math.exp2(-min(ages, 1000.0))
+        return sum(self._filled()) * math.exp2(-min(ages, 1000.0))
 
     def quantiles(self, *parts: float) -> tuple[float, ...]:
         """Return the seconds at each part of (0, 1]; zeros where nothing was observed."""
-        running = list(accumulate(self._weights))
-        whole = running[-1]
-        if whole <= 0.0:
+        running = list(accumulate(self._filled()))
+        if not running or running[-1] <= 0.0:
             return (0.0,) * len(parts)
-        return tuple(
-            LEAST_S * GROWTH ** (min(bisect_left(running, part * whole), BUCKETS - 1) + 0.5)
-            for part in parts
-        )
+        whole, most = running[-1], len(running) - 1
+        places = [min(bisect_left(running, part * whole), most) for part in parts]
+        return tuple([LEAST_S * GROWTH ** (self._first + place + 0.5) for place in places])
+
+    def shares(self, now: float) -> tuple[tuple[int, float], ...]:
+        """Return what is left in each bucket that is not empty."""
+        ages = (now - self._origin) / self._half_life_s
+        left = math.exp2(-min(ages, 1000.0))
+        filled = enumerate(self._filled(), start=self._first)
+        return tuple((bucket, weight * left) for bucket, weight in filled if weight * left > 1e-6)
+
+    def add_shares(self, shares: Iterable[tuple[int, float]], at: float) -> None:
+        """Take what was left of observations at a moment, by bucket."""
+        more = 2.0 ** min((at - self._origin) / self._half_life_s, _RESCALE_AFTER)
+        for bucket, weight in shares:
+            self._weights[bucket] += weight * more
+            self._first, self._last = min(self._first, bucket), max(self._last, bucket)
+
+    def _filled(self) -> array[float]:
+        return self._weights[self._first : self._last + 1]
 
     def _rescale(self, at: float, ages: float) -> None:
         factor = 2.0 ** -min(ages, 1000.0)

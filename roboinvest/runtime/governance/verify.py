@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ def verify(
                 found = _of_what_is_new(_rows(connection, since.rows, pause), known, since)
                 others = [*_guards(connection)]
     except BadSettings as error:
+        _require_a_file(path)
         return _of(0, (Break(number=0, text=str(error)),))
     except sqlite3.Error as error:
         _require_lasting(error, path)
@@ -113,6 +115,17 @@ def _require_lasting(error: sqlite3.Error, path: Path) -> None:
         raise TryLater(
             f"{path} cannot be read now ({in_words(error)}); nothing is known of it: look at the "
             "disk, and try again"
+        ) from error
+
+
+def _require_a_file(path: Path) -> None:
+    """Raise TryLater where this process may open no file at all: that is no finding either."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        raise TryLater(
+            f"{path} cannot be read now ({error.strerror}); nothing is known of it: let this "
+            "process open more files, and try again"
         ) from error
 
 

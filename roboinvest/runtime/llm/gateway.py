@@ -108,6 +108,7 @@ class LlmGateway:
         asks = f"{task.name} about {about or 'nothing'}"
         taped = await self._tape.played(key, asks)
         settled = None if taped is None else self._replayed(asked, taped, asks)
+        is_recalled = settled is not None
         if taped is None or settled is None:
             settled = await self._settled(asked, version, seats)
             form = None if settled.form is None else dict(settled.form)
@@ -122,6 +123,7 @@ class LlmGateway:
             latency_ms=latency_ms,
             reason=settled.reason,
             ask_id=asked.ask_id,
+            is_recalled=is_recalled,
         )
 
     def _replayed(self, asked: Asked, taped: Taped, asks: str) -> _Settled | None:

@@ -141,6 +141,15 @@ class OpenAiProvider:
                     await self._close(line)
             return reply
 
+    async def renew(self) -> None:
+        """Take no connection into use again; those that are in use end with their calls."""
+        loop = asyncio.get_running_loop()
+        for line in tuple(self._lines):
+            if line.loop is loop:
+                line.is_worn = True
+                if not line.users:
+                    await self._close(line)
+
     async def close(self) -> None:
         """Close every connection of this loop; a later call opens new ones."""
         loop = asyncio.get_running_loop()

@@ -53,6 +53,7 @@ class _Once(Collector):
         yield from _of_alerts(figures.alerts)
         yield from _of_budget(figures.budget)
         yield from _of_governance(figures.status)
+        yield from _of_agents(figures)
 
 
 def _of_trading(figures: Figures) -> Iterator[Metric]:
@@ -152,6 +153,32 @@ def _of_governance(status: SystemStatus) -> Iterator[Metric]:
         yield _gauge("audit_whole", "1 while the audit log is what was written", whole)
     if line.audit_rows is not None:
         yield _gauge("audit_rows", "Rows of the audit log that were verified", line.audit_rows)
+
+
+def _of_agents(figures: Figures) -> Iterator[Metric]:
+    """Tell how the agents are, and what the house brought about."""
+    counted = CounterMetricFamily(
+        "roboinvest_counted", "Counted since the daemon started, by what", labels=["what"]
+    )
+    for what, count in _bounded(sorted(figures.counted.items())).items():
+        counted.add_metric([what], count)
+    yield counted
+    line = figures.status.overseer
+    if line is None or line.total_agents is None:
+        return
+    agents = GaugeMetricFamily(
+        "roboinvest_agents", "Agents in each status, by the Overseer", labels=["status"]
+    )
+    by_status = {
+        "healthy": line.healthy_agents,
+        "degraded": line.degraded_agents,
+        "failing": line.failing_agents,
+        "offline": line.offline_agents,
+    }
+    for status, number in by_status.items():
+        agents.add_metric([status], float(number or 0))
+    yield agents
+    yield _gauge("agents_under_repair", "Agents that healing acts on", len(line.healing))
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

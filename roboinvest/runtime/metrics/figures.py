@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from roboinvest.runtime.reports.models import Alerts, Budget, Performance, SystemStatus
 
@@ -16,3 +17,4 @@ class Figures:
     budget: Budget
     performance: Performance
     ticks: int  # committed since the daemon started
+    counted: Mapping[str, int] = field(default_factory=dict)  # by what, since then

@@ -8,6 +8,7 @@ or remove a table.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from roboinvest.core.errors import BadSettings, Refused, TryLater
-from roboinvest.runtime.lanes.file import both_open, creating, in_words
+from roboinvest.runtime.lanes.file import both_open, creating, in_words, open_reader
 from roboinvest.runtime.oversight.schema import KIND
 
 FILE_NAME: Final = "overseer.db"
@@ -39,6 +40,7 @@ class OverseerFile:
         """Take two connections to one file; `open` makes them."""
         self.path = path
         self._writer, self._reader = writer, reader
+        self._opened = path.stat()
         self._patience_s = patience_s
         self._writes, self._reads = threading.Lock(), threading.Lock()
 
@@ -80,6 +82,25 @@ class OverseerFile:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def require_ours(self) -> None:
+        """See that the file under our name is the one that is open, and is sound where it begins.
+
+        What is open may be removed, replaced or overwritten, and what memory holds is read on.
+        SQLite has to look: a file that we open and close ourselves would lose it its locks.
+
+        Raises:
+            BadSettings: it is damaged, or another program's.
+            TryLater: it is gone, or another one lies there.
+        """
+        try:
+            is_ours = os.path.samestat(self.path.stat(), self._opened)
+        except OSError as error:
+            raise TryLater(f"{self.path} is gone ({error.strerror}); it is made anew") from error
+        if not is_ours:
+            raise TryLater(f"{self.path} was replaced while it was open; it is opened anew")
+        with contextlib.closing(open_reader(self.path, KIND)):
+            pass  # its head was read, and it is ours
 
     def close(self) -> None:
         """Close the file."""
@@ -146,3 +167,20 @@ class OverseerFile:
                 f"{self.path} cannot be {what} now ({in_words(error)}); nothing was changed: look "
                 "at the disk, and try again"
             ) from error
+
+
+def damage(path: Path) -> str | None:
+    """Return what is damaged in a file, in words; None: nothing, or there is no file.
+
+    Blocking; nothing is written, and a daemon beside it is not held up.
+    """
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError:
+        return None  # it is held, or its disk takes nothing: that says nothing of the file
+    except sqlite3.DatabaseError as error:
+        return in_words(error)
+    return None if found == "ok" else found

@@ -1,11 +1,39 @@
-"""Ways to clear a cache or to connect again, registered by name by whoever owns them."""
+"""Ways to clear a cache or to connect again, registered by name by whoever owns them.
+
+A hook does something that can be seen from outside, within its deadline, or says why it did not;
+none of them touches an order, a position or a limit.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final, Protocol, runtime_checkable
 
-from roboinvest.core.errors import BadInput
+from roboinvest.core.errors import BadInput, TryLater
+
+WITHIN_S: Final = 20.0  # for one pull
+
+
+@runtime_checkable
+class Reconnects(Protocol):
+    """A service that can clear what it keeps, or connect again."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the service."""
+
+    @property
+    def reconnects(self) -> str:
+        """Return what `reconnect` does, in words: "closes its connection, and opens another"."""
+
+    async def reconnect(self) -> None:
+        """Do it; twice is no harm.
+
+        Raises:
+            TryLater, Refused: nothing was done.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +61,27 @@ class HealingHooks:
         if not what.strip():
             raise BadInput(f"the hook of {agent} does not say what it does; write it in words")
         self._hooks[agent] = Hook(what, pull)
+
+    def offer(self, agent: str, service: Reconnects, *, within_s: float = WITHIN_S) -> None:
+        """Register what a service can do, under the name of an agent that lives by it.
+
+        Raises:
+            BadInput: as `register`.
+        """
+
+        async def pull() -> None:
+            try:
+                async with asyncio.timeout(within_s) as deadline:
+                    await service.reconnect()
+            except TimeoutError:
+                if not deadline.expired():
+                    raise
+                raise TryLater(
+                    f"{service.name} took more than {within_s:g} s to do what {agent} was healed "
+                    f"with ({service.reconnects}); it may still be done: look, and try again"
+                ) from None
+
+        self.register(agent, service.reconnects, pull)
 
     def find(self, agent: str) -> Hook | None:
         """Return the hook of an agent."""

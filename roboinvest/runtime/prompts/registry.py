@@ -55,6 +55,7 @@ class PromptRegistry:
     """A service that follows the labels; it also moves them."""
 
     name: Final = "prompts"
+    reconnects: Final = "reads the words of every prompt in force anew"
 
     def __init__(
         self,
@@ -231,6 +232,19 @@ class PromptRegistry:
         self._changes, self._in_force = changes, found
         return bool(moved)
 
+    async def reconnect(self) -> None:
+        """Forget the words in memory, and read those in force from the file.
+
+        Raises:
+            TryLater, BadSettings: the registry cannot be read; the words stay as they were.
+        """
+
+        def read() -> Mapping[str, _InForce]:
+            with self._watcher.reading() as book:
+                return {name: self._read(book, name, anew=True) for name in self._names}
+
+        self._in_force = await self._do(read)
+
     async def run(self, ctx: ServiceContext) -> None:
         """Follow the labels and write the counts until cancelled."""
         polls = 0
@@ -279,9 +293,9 @@ class PromptRegistry:
         with self._watcher.reading() as book:
             return changes, {name: self._read(book, name) for name in self._names}
 
-    def _read(self, book: PromptBook, name: str) -> _InForce:
-        """Return a prompt's labels; a version that is known already is not read again."""
-        was = self._in_force.get(name)
+    def _read(self, book: PromptBook, name: str, *, anew: bool = False) -> _InForce:
+        """Return a prompt's labels; a version that is known is not read again, but `anew`."""
+        was = None if anew else self._in_force.get(name)
         known = {v.version: v for v in (was.current, was.candidate) if v} if was else {}
         current, candidate = (
             book.labelled(name, Label.CURRENT),

@@ -37,6 +37,10 @@ _DIGITS: Final = 6  # distances closer than this are ties
 _DOUBLINGS: Final = 16  # far beyond any cap; keeps the power small
 
 
+class _Asked(ServerAway):
+    """Nothing is wrong; somebody asked for another connection."""
+
+
 class RecallState(StrEnum):
     """What recall can do."""
 
@@ -114,6 +118,7 @@ class Recall:
     """The service, and the one door to what it remembers."""
 
     name: Final = "recall"
+    reconnects: Final = "stops its server, starts it again and connects to it"
 
     def __init__(
         self,
@@ -197,6 +202,16 @@ class Recall:
             for m in found
         ]
         return tuple(sorted(hits, key=lambda hit: (hit.distance, hit.memory_id))[:k])
+
+    async def reconnect(self) -> None:
+        """Let the loop start the server and connect anew at its next round.
+
+        Raises:
+            TryLater: it is not connected, and the loop is at it already.
+        """
+        if self._client is None:
+            raise TryLater(f"recall is {self._state.value} ({self._reason}) and connects anyway")
+        self._report_trouble(_Asked("somebody asked for another connection"))
 
     async def run(self, ctx: ServiceContext) -> None:
         """Serve, feed and heal until cancelled."""
@@ -299,6 +314,8 @@ class Recall:
         self._client = None
         self._enter(RecallState.DEGRADED, str(error))
         await self._server.stop()
+        if isinstance(error, _Asked):  # nothing speaks against the index
+            return
         self._setback_count += 1
         crashes = self._count(self._crashes)
         if isinstance(error, Damaged) or crashes >= self._policy.crashes_tolerated:

@@ -13,21 +13,22 @@ from pydantic import ValidationError
 
 from roboinvest.core.errors import BadInput, TryLater
 from roboinvest.runtime.folder import replace_file
-from roboinvest.runtime.reports.models import Report
+from roboinvest.runtime.reports.fields import Report
 
 ReportT = TypeVar("ReportT", bound=Report)
 
 
-def write_json_atomically(path: Path, report: Report) -> None:
+def write_json_atomically(path: Path, report: Report, *, is_snapshot: bool = False) -> None:
     """Write a report so that a reader, or a crash, finds the old file or the whole new one.
 
-    Blocking. The folder is made if it is missing.
+    Blocking. The folder is made if it is missing. Of a snapshot a power cut may cost the newest.
 
     Raises:
         OSError: the folder cannot be written; the old file is as it was.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(path, (report.model_dump_json(indent=2) + "\n").encode())
+    text = report.model_dump_json(indent=2) + "\n"
+    replace_file(path, text.encode(), is_snapshot=is_snapshot)
 
 
 def read_report(path: Path, model: type[ReportT]) -> ReportT:
@@ -41,6 +42,11 @@ def read_report(path: Path, model: type[ReportT]) -> ReportT:
         text = path.read_bytes()
     except FileNotFoundError as error:
         raise TryLater(f"{path} is not there yet; start the daemon: roboinvest run") from error
+    except NotADirectoryError as error:
+        raise BadInput(
+            f"{path.parent} is a file where a folder belongs; move it away, and the daemon "
+            "makes the folder again"
+        ) from error
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}); look at its owner") from error
     try:

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from roboinvest.core.text.cleaning import clean
+from roboinvest.runtime.reports.fields import Count, Figure, Fraction, Record, Report
 from roboinvest.runtime.reports.files import read_report, write_json_atomically
-from roboinvest.runtime.reports.models import Count, Figure, Fraction, Record, Report
 
 if TYPE_CHECKING:
     from roboinvest.core.oversight.agents import AgentCard
@@ -44,6 +44,9 @@ class AgentLine(Record):
     success_rate: Fraction | None = None  # of these calls; null: there was none
     latency_p50_s: Figure | None = None  # null: no call was timed
     latency_p95_s: Figure | None = None
+    counts: Mapping[str, Figure] = Field(
+        default_factory=dict
+    )  # of about ten minutes, by what it brought about
     tried: str | None = None  # what healing did last, and what it came to
 
 
@@ -83,20 +86,34 @@ def agent_line(
         success_rate=signs.success_frac,
         latency_p50_s=signs.latency.p50_s if signs.latency else None,
         latency_p95_s=signs.latency.p95_s if signs.latency else None,
+        counts={each.name: each.lately for each in signs.counters},
         tried=None if tried is None else clean(tried, _MAX_TEXT),
     )
 
 
-def health_report(now: datetime, agents: Iterable[AgentLine]) -> Health:
-    """Return the whole of one look, from the lines of all agents."""
-    lines = sorted(agents, key=lambda line: (_ORDER.index(line.status), line.since, line.name))
+def worst_first(status: str, since: datetime, name: str) -> tuple[int, datetime, str]:
+    """Return by what agents are sorted."""
+    return _ORDER.index(status), since, name
+
+
+def health_report(
+    now: datetime, agents: Iterable[AgentLine], *, statuses: Iterable[str] | None = None
+) -> Health:
+    """Return the whole of one look.
+
+    Args:
+        now: when they were looked at.
+        agents: the lines of all agents; of thousands, of the worst `MOST_LISTED` at least.
+        statuses: of all agents; None: `agents` are all.
+    """
+    lines = sorted(agents, key=lambda line: worst_first(line.status, line.since, line.name))
     counts = dict.fromkeys(_ORDER, 0)
-    for line in lines:
-        counts[line.status] += 1
+    for status in [line.status for line in lines] if statuses is None else statuses:
+        counts[status] += 1
     return Health(
         generated_at=now,
         checked_at=now,
-        total_agents=len(lines),
+        total_agents=sum(counts.values()),
         healthy_agents=counts["healthy"],
         degraded_agents=counts["degraded"],
         failing_agents=counts["failing"],
@@ -111,7 +128,7 @@ def write_health(reports: Path, health: Health) -> None:
     Raises:
         OSError: the folder cannot be written; the old file is as it was.
     """
-    write_json_atomically(reports / FILE_NAME, health)
+    write_json_atomically(reports / FILE_NAME, health, is_snapshot=True)
 
 
 def read_health(reports: Path) -> Health:

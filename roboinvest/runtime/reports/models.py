@@ -12,49 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from roboinvest.core.events import Severity, TradingState
-
-SCHEMA_VERSION: Final = 1
-
-
-def _rounded(digits: int) -> BeforeValidator:
-    def to_number(value: object) -> object:
-        if not isinstance(value, (Decimal, float)):
-            return value
-        return round(float(value), digits) + 0.0  # -0.0 becomes 0.0
-
-    return BeforeValidator(to_number)
-
-
-Usd = Annotated[float, _rounded(2), Field(description="USD, whole cents")]
-Price = Annotated[float, _rounded(4), Field(description="USD per share")]
-Shares = Annotated[float, _rounded(9), Field(description="shares, negative when short")]
-Cost = Annotated[
-    float, _rounded(6), Field(description="USD, millionths: a call costs less than 1 c")
-]
-Fraction = Annotated[float, _rounded(6), Field(description="fraction, 0.12 is 12 %")]
-Percent = Annotated[float, _rounded(4), Field(description="percent, 12.0 is 12 %")]
-Figure = Annotated[float, _rounded(4)]
-Count = Annotated[int, Field(ge=0)]
-
-
-class Record(BaseModel):
-    """A JSON object with these fields and no others; numbers are finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Report(Record):
-    """What every report file begins with."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    generated_at: AwareDatetime  # UTC, real time, when the content last changed
-    sequence: Count = 0  # grows by one with every write of this file, also over restarts
+from roboinvest.runtime.reports.fields import (
+    Cost,
+    Count,
+    Figure,
+    Fraction,
+    Percent,
+    Price,
+    Record,
+    Report,
+    Shares,
+    Usd,
+)
+from roboinvest.runtime.reports.overseer_line import OverseerLine
 
 
 class LastTick(Record):
@@ -132,6 +107,17 @@ class LockLine(Record):
     text: str
 
 
+class LimitLine(Record):
+    """A limit of risk that a meeting lowered; `roboinvest governance undo` goes back."""
+
+    name: str
+    value: Fraction  # in force
+    of_settings: Fraction
+    since: AwareDatetime  # real time
+    by: str
+    text: str
+
+
 class RefusalLine(Record):
     """What a rule or the broker refused, once for each symbol and rule."""
 
@@ -176,14 +162,28 @@ class GovernanceLine(Record):
     sandbox: BoxLine | None  # null: not tried yet
 
 
+class ResearchTrack(Record):
+    """A line of research on an interval."""
+
+    enabled: bool
+    interval_minutes: Figure
+    last_run: AwareDatetime | None
+    next_run_estimate: AwareDatetime | None
+
+
 class SystemStatus(Report):
     """system_status.json: what the daemon is doing."""
 
     service_started: AwareDatetime
     uptime_minutes: Figure
     status_updated: AwareDatetime
+    total_research_cycles: Count = 0  # since the daemon started, as the next three
+    successful_cycles: Count = 0
+    failed_cycles: Count = 0
+    insights_generated: Count = 0
+    last_cycle_time: AwareDatetime | None = None  # null: there was none
     active_research_tracks: Count
-    research_tracks: Mapping[str, Mapping[str, Any]]
+    research_tracks: Mapping[str, ResearchTrack]
     mode: str  # simulation, replay, paper, live
     simulated: bool  # prices come from a generator
     paper: bool  # no real money
@@ -201,8 +201,10 @@ class SystemStatus(Report):
     folders: Mapping[str, str]  # name -> path relative to the data folder
     mandate: MandateLine | None = None
     locks: tuple[LockLine, ...] = ()
+    lowered_limits: tuple[LimitLine, ...] = ()  # below the settings, by name
     refusals: tuple[RefusalLine, ...] = ()  # newest first
     governance: GovernanceLine | None = None
+    overseer: OverseerLine | None = None
 
 
 class Interval(Record):
@@ -335,6 +337,8 @@ class AlertLine(Record):
     acknowledged_at: AwareDatetime | None = None
     acknowledged_by: str | None = None
     snoozed_until: AwareDatetime | None = None
+    tried: str | None = None  # what healing did last, and what it came to; null: nothing
+    next_step: str = ""  # what a person does about it
 
 
 class Alerts(Report):

@@ -20,7 +20,9 @@ import structlog
 from roboinvest.core.errors import BadInput, TryLater
 from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity
 from roboinvest.core.ports import Clock
+from roboinvest.runtime.folder import disk_words
 from roboinvest.runtime.in_flight import InFlight
+from roboinvest.runtime.reports.fields import Report
 from roboinvest.runtime.reports.files import read_report, write_json_atomically
 from roboinvest.runtime.reports.models import (
     REPORTS,
@@ -28,7 +30,6 @@ from roboinvest.runtime.reports.models import (
     Budget,
     Performance,
     Positions,
-    Report,
     SystemStatus,
     Trades,
 )
@@ -79,7 +80,7 @@ class ReportWriter:
         publish: Callable[[Event], None],
     ) -> None:
         self._folder = folder
-        self._interval_s = interval_s
+        self.interval_s = interval_s  # may be changed at any time
         self._pool = pool
         self._clock = clock
         self._in_flight = in_flight
@@ -102,7 +103,7 @@ class ReportWriter:
         with self._in_flight:
             await self._submit(self._begin)
         try:
-            async for _ in ctx.every(self._interval_s):
+            async for _ in ctx.every(lambda: self.interval_s):
                 await self.write_all()
         finally:
             await self._write_last()
@@ -187,5 +188,5 @@ def _content(report: Report) -> Report:
 
 def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return disk_words(error)
     return str(error) or type(error).__name__

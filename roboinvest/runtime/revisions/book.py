@@ -64,6 +64,11 @@ class RevisionBook:
         )
         return tuple(_revision(row) for row in rows)
 
+    def in_force(self) -> tuple[Revision, ...]:
+        """Return the active revision of each agent that has one, by agent."""
+        rows = self._connection.execute(f"{_REVISION} WHERE state = 'active' ORDER BY agent_id")
+        return tuple(_revision(row) for row in rows)
+
     def moves(self, alias: str) -> tuple[AliasMove, ...]:
         """Return the history of an alias, oldest first."""
         return tuple(_move(row) for row in self._connection.execute(_MOVES, (alias,)))

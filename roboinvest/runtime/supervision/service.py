@@ -87,16 +87,22 @@ class ServiceContext:
         self.idle(seconds)
         await asyncio.sleep(max(seconds, 0.0))
 
-    async def every(self, interval_s: float, *, at_once: bool = True) -> AsyncIterator[int]:
+    async def every(
+        self, interval_s: float | Callable[[], float], *, at_once: bool = True
+    ) -> AsyncIterator[int]:
         """Yield at each multiple of `interval_s` from now, and how many of them were missed.
 
-        After a stall it yields once, never in a burst, and stays on the same grid.
+        After a stall it yields once, never in a burst, and stays on the same grid. An interval that
+        is a function is asked after each wait: whoever changes it begins another grid.
         """
-        due = self._loop_time() + (0.0 if at_once else interval_s)
+        fixed = 0.0 if callable(interval_s) else interval_s
+        asked = interval_s if callable(interval_s) else lambda: fixed
+        due = self._loop_time() + (0.0 if at_once else asked())
         while True:
             await self.sleep(due - self._loop_time())
-            missed = max(0, int((self._loop_time() - due) // interval_s))
-            due += (missed + 1) * interval_s
+            step_s = asked()
+            missed = max(0, int((self._loop_time() - due) // step_s))
+            due += (missed + 1) * step_s
             self.beat()
             yield missed
 

@@ -16,7 +16,7 @@ import asyncio
 import difflib
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -46,6 +46,7 @@ from roboinvest.runtime.supervision.service import (
 
 STOPPED: Final = 0
 ESCALATED: Final = 70
+ALERT_PREFIX: Final = "service."  # begins the keys of alerts about services
 _SECOND_CANCEL_S: Final = 1.0  # how long a run may live after it was cancelled twice
 _LAST_CALL_FRAC: Final = 0.1  # of the grace: kept for those that are cancelled all at once
 _STALL_S: Final = 1.0  # a timer this late means that the loop stood still, not the service
@@ -75,6 +76,7 @@ class Supervisor:
         stop_grace_s: float = 20.0,
         on_stopping: Callable[[], None] = lambda: None,
         hopeless: tuple[type[Exception], ...] = (),
+        left_open: Collection[str] = (),
     ) -> None:
         """Take the tree; nothing runs yet.
 
@@ -87,12 +89,15 @@ class Supervisor:
             stop_grace_s: for the whole stop.
             on_stopping: called once, at the moment a stop begins.
             hopeless: errors of essential services that no restart mends: the first ends it all.
+            left_open: services with an open alert of an earlier run, which closes when they work.
         """
         records = (RestartRecord(limits, rng) for _ in itertools.count())
         self._units = units_of(groups, records)
         self._kept = {kept.name: kept for unit in self._units for kept in unit.members}
         if len(self._kept) != sum(len(unit.members) for unit in self._units):
             raise ValueError("two services have the same name")
+        for kept in self._kept.values():
+            kept.in_trouble = kept.is_alerted = kept.name in left_open
         self._clock, self._publish = clock, publish
         self._stop_grace_s, self._on_stopping, self._hopeless = stop_grace_s, on_stopping, hopeless
         self._log = structlog.get_logger("roboinvest.supervisor")
@@ -148,7 +153,8 @@ class Supervisor:
             self._unit_of(kept).changed.set()
 
     def forgive(self, stall_s: float) -> None:
-        """Give every service back a time during which the loop stood still."""
+        """Give every service back a time during which the loop stood still, and log it."""
+        self._log.warning("loop_stood_still", stall_s=round(stall_s, 1))
         for unit in self._units:
             unit.forgive(stall_s)
 
@@ -343,24 +349,17 @@ class Supervisor:
         if kept.is_alerted:
             kept.is_alerted = False
             text = f"{kept.name} makes progress again"
-            self._publish(AlertResolved(at=at, key=f"service.{kept.name}", message=text))
+            self._publish(AlertResolved(at=at, key=f"{ALERT_PREFIX}{kept.name}", message=text))
 
     def _escalate(self, kept: Kept, reason: str) -> None:
         self._alert(kept, Severity.CRITICAL, f"{reason}; the daemon stops with code {ESCALATED}")
         self._finish(ESCALATED, reason)
 
     def _alert(self, kept: Kept, severity: Severity, text: str) -> None:
-        kept.is_alerted = True
-        self._publish(
-            AlertRaised(
-                at=self._clock.now(),
-                key=f"service.{kept.name}",
-                severity=severity,
-                kind="system",
-                message=text,
-                caused_by=f"agent.{kept.name}",  # where the Overseer told of it before
-            )
-        )
+        kept.is_alerted, at = True, self._clock.now()
+        key, root = f"{ALERT_PREFIX}{kept.name}", f"agent.{kept.name}"  # the Overseer's, if told
+        told = AlertRaised(at=at, key=key, severity=severity, kind="system", message=text)
+        self._publish(replace(told, caused_by=root))
 
     def _finish(self, exit_code: int, reason: str, error: BaseException | None = None) -> None:
         if self._end is not None:

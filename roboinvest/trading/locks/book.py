@@ -3,7 +3,7 @@
 What a person clears is a document of its own, written at once by whoever was asked; the book takes
 it over when the next tick begins, so that a tick never changes its mind half-way and a clearing is
 not lost with a killed tick. A clearing names a lock and when that began: another lock of the same
-name is another matter.
+name is another matter. What a meeting asks for goes the same way in.
 
 Cooldowns are not kept here. They follow from the last exits, and are written down only to be seen.
 """
@@ -25,6 +25,7 @@ from roboinvest.core.records import canonical_json
 
 DOCUMENT: Final = "locks"
 CLEARINGS: Final = "lock_clearings"
+ASKED: Final = "locks_asked"
 MAX_CLEARINGS: Final = 200  # kept as the record of who lifted what
 
 
@@ -58,6 +59,11 @@ def clearings_in(text: str | None) -> tuple[Clearing, ...]:
     return () if text is None else TypeAdapter(tuple[Clearing, ...]).validate_json(text)
 
 
+def asked_in(text: str | None) -> tuple[Lock, ...]:
+    """Return the locks that were asked for and not cleared, by name."""
+    return () if text is None else TypeAdapter(tuple[Lock, ...]).validate_json(text)
+
+
 @dataclass(slots=True, kw_only=True)
 class LockBook:
     """Which locks bind, and the round trips that the next one is judged by."""
@@ -67,18 +73,27 @@ class LockBook:
     cooldowns: tuple[Lock, ...] = ()  # as of the last tick, to be seen
     _trades: tuple[Trade, ...] = ()
     _cleared: tuple[Clearing, ...] = ()  # since the last tick began
+    _asked: tuple[Lock, ...] = ()  # as it was asked for since
 
     @classmethod
-    def read(cls, text: str | None, clearings: str | None, rules: ProtectionRules) -> LockBook:
-        """Return the book as it was committed, and what was cleared since."""
+    def read(
+        cls,
+        text: str | None,
+        clearings: str | None,
+        rules: ProtectionRules,
+        asked: str | None = None,
+    ) -> LockBook:
+        """Return the book as it was committed, and what was cleared and asked for since."""
+        wanted = asked_in(asked)
         if text is None:
-            return cls(rules=rules)
+            return cls(rules=rules, _asked=wanted)
         kept = TypeAdapter(_Kept).validate_json(text)
         return cls(
             rules=rules,
             locks=tuple(lock for lock in kept.locks if lock.rule is not LockRule.COOLDOWN),
             _trades=kept.trades,
             _cleared=clearings_in(clearings),
+            _asked=wanted,
         )
 
     def binding(self, symbol: str, at: datetime) -> tuple[Lock, ...]:
@@ -95,7 +110,14 @@ class LockBook:
         return any(lock.rule is rule and lock.holds(at) for lock in self.locks)
 
     def begin(self, at: datetime) -> tuple[Lock, ...]:
-        """Begin a tick: drop what ran out and what was cleared; return the latter."""
+        """Begin a tick: drop what ran out and what was cleared, add what was asked for.
+
+        Return what was cleared.
+        """
+        for lock in self._asked:
+            if lock not in self.locks:
+                self.add(lock)
+        self._asked = ()
         gone = tuple(
             lock
             for lock in (*self.locks, *self.cooldowns)
@@ -108,6 +130,10 @@ class LockBook:
     def take_cleared(self, clearings: Iterable[Clearing]) -> None:
         """Note what a person cleared; it holds from the next tick on."""
         self._cleared += tuple(clearings)
+
+    def take_asked(self, locks: Iterable[Lock]) -> None:
+        """Note what was asked for; it holds from the next tick on."""
+        self._asked += tuple(locks)
 
     def judge(self, trades: Sequence[Trade], equity: Decimal) -> None:
         """Take round trips over as they closed, and lock what they call for."""

@@ -1,4 +1,4 @@
-"""What a person may do about locks: see them, and clear them by name, for the record.
+"""What may be done about locks: see them, ask for one, and, a person, clear them by name.
 
 The same code answers the control port of a running daemon and a command that holds the folder of
 one that does not run. It works on what is committed, so that it never waits for a tick.
@@ -6,20 +6,22 @@ one that does not run. It works on what is committed, so that it never waits for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
 from roboinvest.core.errors import BadInput, Refused
 from roboinvest.core.ports import Clock
-from roboinvest.core.protections import Lock
+from roboinvest.core.protections import Lock, LockRule
 from roboinvest.core.records import canonical_json
 from roboinvest.trading.locks.book import (
+    ASKED,
     CLEARINGS,
     DOCUMENT,
     MAX_CLEARINGS,
     Clearing,
     LockBook,
+    asked_in,
     clearings_in,
     locks_in,
 )
@@ -42,11 +44,13 @@ class Documents(ReadsDocuments, Protocol):
 async def committed_locks(store: ReadsDocuments, at: datetime | None) -> tuple[Lock, ...]:
     """Return the locks in force at market time `at`, by name; None: no tick was committed yet."""
     locks = locks_in(await store.document(DOCUMENT))
+    asked = asked_in(await store.document(ASKED))
     cleared = clearings_in(await store.document(CLEARINGS))
+    kept = {lock.name: lock for lock in (*locks, *asked)}  # what is asked for comes after
     return tuple(
-        lock
-        for lock in locks
-        if (at is None or lock.holds(at)) and not any(one.lifts(lock) for one in cleared)
+        kept[name]
+        for name in sorted(kept)
+        if (at is None or kept[name].holds(at)) and not _is_lifted(kept[name], cleared)
     )
 
 
@@ -59,7 +63,7 @@ def cleared_text(cleared: tuple[Lock, ...]) -> str:
 
 
 class LockDesk:
-    """Clears locks for a person."""
+    """Clears locks for a person, and takes those that a meeting asks for."""
 
     def __init__(
         self, store: Documents, clock: Clock, running: Callable[[], LockBook | None]
@@ -90,7 +94,40 @@ class LockDesk:
             await self._store.put_document(CLEARINGS, canonical_json(kept))
             if (book := self._running()) is not None:
                 book.take_cleared(clearings)
+            await self._put_asked(())
         return wanted
+
+    async def asked(self, scope: str) -> Lock | None:
+        """Return the lock that a meeting asked for on a ticker or on everything; None: none."""
+        name = f"{LockRule.GOVERNANCE}:{scope}"
+        held = await committed_locks(self._store, None)
+        return next((lock for lock in held if lock.name == name), None)
+
+    async def ask(self, scope: str, *, why: str, at: datetime) -> Lock:
+        """Stop entries in a ticker or in everything, from the next tick on, until a person clears.
+
+        Asked for again it is one lock. `at` is real time, so that no two are the same one.
+        """
+        known = await self.asked(scope)
+        if known is not None:
+            return known
+        lock = Lock(scope=scope, rule=LockRule.GOVERNANCE, since=at, until=None, text=why)
+        await self._put_asked((lock,))
+        if (book := self._running()) is not None:
+            book.take_asked((lock,))
+        return lock
+
+    async def _put_asked(self, more: tuple[Lock, ...]) -> None:
+        """Write down what is asked for, without what was cleared since."""
+        before = asked_in(await self._store.document(ASKED))
+        cleared = clearings_in(await self._store.document(CLEARINGS))
+        kept = tuple(lock for lock in (*before, *more) if not _is_lifted(lock, cleared))
+        if kept != before:
+            await self._store.put_document(ASKED, canonical_json(kept))
+
+
+def _is_lifted(lock: Lock, cleared: Iterable[Clearing]) -> bool:
+    return any(one.lifts(lock) for one in cleared)
 
 
 def _wanted(held: tuple[Lock, ...], name: str | None) -> tuple[Lock, ...]:

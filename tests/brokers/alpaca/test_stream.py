@@ -158,6 +158,19 @@ async def test_the_books_are_looked_at_after_each_connection_and_not_before(
     assert house.stream.state.connections == 2
 
 
+async def test_whoever_asks_gets_another_connection_and_another_look_at_the_books(
+    house: House, server: AlpacaServer
+) -> None:
+    async with house.running():
+        await house.until(lambda: house.looks == 1)
+        await house.stream.reconnect()
+        await house.until(lambda: house.looks == 2)
+        assert server.listeners() == 1
+    assert house.stream.state.connections == 2
+    with pytest.raises(TryLater, match="is not connected"):
+        await house.stream.reconnect()
+
+
 async def test_a_look_at_the_books_that_fails_is_made_up_for(
     access: AlpacaAccess, server: AlpacaServer
 ) -> None:

@@ -120,12 +120,12 @@ def test_a_price_is_of_hours_in_which_both_sides_are_known() -> None:
     assert (none_made.usd, none_made.reason) == (None, "there were no insights")
 
 
-def place(kind: SpanKind = SpanKind.MODEL) -> PlaceSummary:
+def place(kind: SpanKind = SpanKind.MODEL, count: float = 100.0) -> PlaceSummary:
     return PlaceSummary(
         service="trading",
         name="strategy",
         kind=kind,
-        count=100.0,
+        count=count,
         seconds=200.0,
         mean_s=2.0,
         p50_s=1.8,
@@ -153,6 +153,13 @@ def test_no_bottleneck_is_named_below_its_share_or_without_a_figure() -> None:
     rows = {metric: hours([2.0] * 3, end=NOON)}
     assert not advised(analysis(rows, bottlenecks=(Bottleneck(place=place(), share=0.39),)))
     assert not advised(analysis({}, bottlenecks=(Bottleneck(place=place(), share=0.9),)))
+
+
+def test_one_slow_morning_is_no_bottleneck() -> None:
+    metric = hourly.of(hourly.SPAN_MEAN, "trading", "model")
+    rows = {metric: hours([2.0] * 3, end=NOON)}
+    few = Bottleneck(place=place(count=29.0), share=0.9)
+    assert not advised(analysis(rows, bottlenecks=(few,)))
 
 
 def losing(trades: int, low: float, high: float) -> TradeGroup:

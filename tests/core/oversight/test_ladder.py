@@ -360,3 +360,15 @@ def test_only_a_figure_measured_after_an_action_that_returned_is_a_heal(
     said, why = verdict_of(an_attempt(0, action_end=end), found, happened)
     assert said is verdict
     assert "errors of a" in why
+
+
+def test_words_that_came_lately_are_undone_before_rules_hide_what_they_did() -> None:
+    bad = a_case(Cause.BAD_OUTPUT)
+    fresh = EVERYTHING | {Trait.NEW_WORDS}
+    assert next_rung(bad, (), NOTHING, START, EVERYTHING) is Rung.DEGRADE
+    assert next_rung(bad, (), NOTHING, START, fresh) is Rung.PROMPT_ROLLBACK
+    tried = [an_attempt(0, Rung.PROMPT_ROLLBACK, NOT, cause=Cause.BAD_OUTPUT)]
+    assert next_rung(bad, tried, NOTHING, START + minutes(30), fresh) is Rung.DEGRADE
+    assert order_of(a_case(Cause.PROVIDER), NOTHING, fresh) == order_of(
+        a_case(Cause.PROVIDER), NOTHING
+    )

@@ -142,7 +142,7 @@ def test_an_incident_says_since_when_and_what_was_tried_and_children_are_folded(
     found = built(full())
     assert [each.what for each in found.incidents] == ["service.feed is away", "disk is away"]
     feed, disk = found.incidents
-    assert (feed.until, feed.tried[0]) == (None, "15:02 restart of feed: not_healed, away")
+    assert (feed.until, feed.tried[0]) == (None, "15:02 restart of feed: not healed, away")
     assert "not measured yet" in feed.tried[1]
     assert (disk.until, disk.ended_by) == (at(50), "room again")
     assert found.alerts is not None
@@ -177,12 +177,29 @@ def test_what_a_person_must_do_is_first_what_cannot_wait() -> None:
     assert texts[0][0] == "now"
     assert "halted" in texts[0][1]
     assert texts[0][2] == "roboinvest resume"
-    assert texts[1][2] == f"roboinvest alerts ack {alert().fingerprint}"
+    assert texts[1][1:] == ("See why, and what was tried (high", "roboinvest health")
     assert texts[2][2] == "roboinvest approvals show p-7"
     seen = alert(acknowledged_at=at(31), acknowledged_by="ann")
     assert built(bare(alerts=(seen,))).needs_person == ()
     given_up = an_attempt(3, Rung.ESCALATE, Verdict.UNKNOWN, at=at(3), reason="nothing helped")
     assert "gave a up" in built(bare(attempts=(given_up,))).needs_person[0].text
+
+
+def test_where_healing_gave_up_a_person_is_not_told_that_it_goes_on() -> None:
+    given_up = alert("heal.feed", caused_by="service.feed", message="no rung is left")
+    (to_do,) = built(bare(alerts=(alert(), given_up))).needs_person
+    assert to_do.text.startswith("Healing can do no more")
+    assert to_do.command == "roboinvest health"
+
+
+def test_what_was_tried_before_the_day_is_told_of_what_still_lasts() -> None:
+    lasting = alert(raised_at=at(-2 * 24 * 60))
+    earlier = an_attempt(1, Rung.RESTART, Verdict.NOT_HEALED, at=at(-24 * 60), agent="feed")
+    found = built(bare(alerts=(lasting,), attempts=(earlier,)))
+    (incident,) = found.incidents
+    assert incident.tried[0].startswith("2026-01-04 14:30 restart of feed: not healed")
+    assert found.healing is not None
+    assert found.healing.attempts == 0, "of the day itself"
 
 
 def test_changes_are_shown_with_what_was_measured_of_them() -> None:

@@ -72,7 +72,7 @@ def test_text_that_got_past_everything_else_is_escaped_by_the_page() -> None:
     entry = found.incidents[0].model_copy(update={"what": hostile})
     page = html_page(found.model_copy(update={"incidents": (entry,), "headline": hostile}))
     assert "<script" not in page
-    assert page.count("&lt;script&gt;") == 2
+    assert page.count("&lt;script&gt;") == 3, "headline, what is wrong, what went wrong"
 
 
 def test_equal_reports_are_equal_pages() -> None:
@@ -111,3 +111,13 @@ def test_a_day_without_anything_says_that_it_does_not_know() -> None:
     assert "no result: no tick was committed on this day" in text
     assert "agents: not known (nobody looked)" in text
     assert "No daemon was running" in text
+
+
+def test_the_page_begins_with_what_is_wrong_and_what_to_do() -> None:
+    lesser = alert("reports.unwritable", severity=Severity.MEDIUM)
+    page = html_page(report(full(alerts=(alert(), lesser))))
+    places = [page.index(f'id="{name}"') for name in ("wrong", "todo", "trading", "incidents")]
+    assert places == sorted(places)
+    assert "Tried: 15:08 reconnect of feed" in page
+    assert "Less grave and open: 1" in page
+    assert "less grave and open: 1" in digest_text(report(full(alerts=(alert(), lesser))))

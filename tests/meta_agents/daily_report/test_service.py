@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_written_is_one_alert_until_it_can(tmp_path: Pat
                 clock.advance(60)
             (raised,) = house.published
             assert isinstance(raised, AlertRaised)
-            assert "governance_reports: File exists" in raised.message
+            assert "governance_reports: a file is where a folder belongs" in raised.message
             blocked.unlink()
             assert len(await house.reports.make_due()) == 2
             assert isinstance(house.published[-1], AlertResolved)

@@ -302,6 +302,7 @@ def test_a_question_that_was_answered_is_not_asked_and_not_paid_again(tmp_path: 
         assert again.output == first.output
         assert again.source == first.source
         assert again.cost_usd == 0
+        assert (first.is_recalled, again.is_recalled) == (False, True)
         assert spent == spent_then
         assert len(provider.asked) == 1
 

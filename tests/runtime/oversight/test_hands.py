@@ -102,6 +102,40 @@ async def test_a_hook_is_registered_once_and_says_what_it_does() -> None:
         hooks.register("other", " ", pull)
 
 
+class Line:
+    """A service that can connect again."""
+
+    name = "line"
+    reconnects = "dials again"
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.dialled, self._seconds = 0, seconds
+
+    async def reconnect(self) -> None:
+        """Dial."""
+        self.dialled += 1
+        await asyncio.sleep(self._seconds)
+
+
+def test_what_a_service_can_do_is_offered_within_a_deadline() -> None:
+    async def main() -> None:
+        hooks, line, mute = HealingHooks(), Line(), Line(seconds=60.0)
+        hooks.offer("feed", line)
+        hooks.offer("other", mute)
+        found, hangs = hooks.find("feed"), hooks.find("other")
+        assert found is not None
+        assert hangs is not None
+        assert found.what == "dials again"
+        await found.pull()
+        await found.pull()
+        assert line.dialled == 2
+        with pytest.raises(TryLater, match=r"line took more than 20 s .* \(dials again\)"):
+            await hangs.pull()
+        assert asyncio.get_running_loop().time() == 20.0
+
+    run_virtual(main, InFlight())
+
+
 async def test_a_thread_that_hangs_is_not_waited_for_longer_than_its_deadline() -> None:
     gate, in_flight = threading.Event(), InFlight()
     with ThreadPoolExecutor(1) as pool:

@@ -75,6 +75,18 @@ def test_a_label_that_another_process_moves_is_followed_within_two_seconds(
     assert line["prompt"] == NAME
 
 
+def test_words_that_were_spoiled_in_memory_are_read_anew_on_request(place: PromptPlace) -> None:
+    async def main() -> None:
+        async with place.opened() as registry:
+            before = registry.current(NAME)
+            object.__setattr__(before, "prompt", a_prompt(system="Spoiled."))
+            assert not await registry.poll()  # nothing moved in the file
+            await registry.reconnect()
+            assert registry.current(NAME).prompt.text == ONE
+
+    run_virtual(main, place.in_flight)
+
+
 def test_looking_where_no_label_was_moved_changes_nothing(place: PromptPlace) -> None:
     async def main() -> None:
         async with place.opened() as registry:

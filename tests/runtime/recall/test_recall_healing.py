@@ -48,6 +48,19 @@ async def test_a_server_killed_while_fed_is_degraded_then_ready_with_all_rows(
     assert len({folder.name for folder in house.chroma.folders}) == 1, "one crash is forgiven"
 
 
+async def test_whoever_asks_gets_another_server_and_the_index_stays(house: House) -> None:
+    house.table.write(make_memory(n) for n in range(5))
+    async with house.running():
+        for times in range(2, 6):  # more than crashes would be forgiven
+            await house.until(READY, times - 1)
+            await house.recall.reconnect()
+        await house.until(READY, 5)
+        assert await house.recall.query("support", 1) != ()
+        assert (house.recall.status().setbacks, house.recall.status().rebuilds) == (0, 1)
+    with pytest.raises(TryLater, match="connects anyway"):
+        await house.recall.reconnect()
+
+
 async def test_a_server_that_ends_while_idle_is_noticed_and_replaced(house: House) -> None:
     house.table.write(make_memory(n) for n in range(5))
     async with house.running():

@@ -51,7 +51,9 @@ Script = Callable[[ServiceContext], Awaitable[None]]
 class House:
     """A supervisor under virtual time, and what it said."""
 
-    def __init__(self, *groups: Group, **terms: float) -> None:
+    def __init__(
+        self, *groups: Group, left_open: frozenset[str] = frozenset(), **terms: float
+    ) -> None:
         self.said: list[Event] = []
         self.stopping = 0
         self.supervisor = Supervisor(
@@ -62,6 +64,7 @@ class House:
             limits=RestartLimits(max_restarts=int(terms.get("max_restarts", 5))),
             stop_grace_s=terms.get("stop_grace_s", 20.0),
             on_stopping=self._note_stopping,
+            left_open=left_open,
         )
         self.ended_at: float | None = None
 
@@ -536,5 +539,19 @@ def test_i_sup_3_an_overseer_in_trouble_stops_no_execution_and_execution_no_reco
         assert executor.runs == 4
         late = [at for at in graph.ticks if at > 600.0]
         assert len(late) == 50  # once execution had recovered, not one was lost
+
+    run_virtual(main)
+
+
+def test_an_alert_that_an_earlier_run_left_open_is_resolved_when_its_service_works() -> None:
+    async def main() -> None:
+        house = House(
+            one_for_one(child(Scripted("well", steady)), child(Scripted("ill", raising))),
+            left_open=frozenset({"well", "ill"}),
+        )
+        await house.live(until=200.0)
+        (resolved,) = house.all_said(AlertResolved)
+        assert isinstance(resolved, AlertResolved)
+        assert resolved.key == "service.well"
 
     run_virtual(main)

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from roboinvest.core.errors import TryLater
 from roboinvest.core.market.rows import RawRows
 from roboinvest.runtime.configuration.secrets import Secret
 from tests.fakes.bar_files import quiet_rows
@@ -92,6 +93,17 @@ async def test_bars_that_are_pushed_are_in_the_book(server: PolygonServer) -> No
         assert np.array_equal(got.ts, ROWS.ts[:3])
         assert house.ctx.beats > 0
     assert server.asked_for("/") == []  # no question was asked
+
+
+async def test_whoever_asks_gets_another_connection(server: PolygonServer) -> None:
+    async with listening(server, patience=CALM) as house:
+        await house.is_up()
+        await house.stream.reconnect()
+        await house.is_down()
+        await house.is_up()
+        assert server.stream_connections == 2
+    with pytest.raises(TryLater, match="is not connected"):
+        await house.stream.reconnect()
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, None])
