@@ -130,6 +130,11 @@ class FaultyHouse:
         text = (self.data / "logs" / "roboinvest.jsonl").read_text(errors="replace")
         return f'"event": "{event}"' in text
 
+    def heard(self, pattern: str, after: int) -> bool:
+        """Return whether a message to people said so, among those after the first `after`."""
+        requests = self.phone.requests[after:]
+        return any(re.search(pattern, each.body.decode()) for each in requests)
+
     def asked(self, *command: object) -> Ended:
         """Run a command about this folder to its end."""
         return roboinvest(*command, "--data-dir", self.data, cwd=self.place)

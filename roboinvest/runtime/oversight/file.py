@@ -99,8 +99,14 @@ class OverseerFile:
             raise TryLater(f"{self.path} is gone ({error.strerror}); it is made anew") from error
         if not is_ours:
             raise TryLater(f"{self.path} was replaced while it was open; it is opened anew")
-        with contextlib.closing(open_reader(self.path, KIND)):
-            pass  # its head was read, and it is ours
+        try:
+            open_reader(self.path, KIND).close()  # its head was read, and it is ours
+        except TryLater:
+            return  # busy, or no more files: nobody can look now, and what is open serves
+        except BadSettings as error:
+            name = str(getattr(error.__cause__, "sqlite_errorname", ""))
+            if name.startswith(_DAMAGED) or error.__cause__ is None:
+                raise
 
     def close(self) -> None:
         """Close the file."""
