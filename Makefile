@@ -45,10 +45,11 @@ run: $(RUNTIME)
 # Status 5 is pytest's "nothing selected": right when ARGS names a file without a lone test.
 test: $(RUNTIME) $(DEV)
 	@$(BIN)/python -m pytest -q -n 2 -m 'not campaign and not soak and not alone' $(ARGS)
-	@$(BIN)/python -m pytest -q -m alone $(ARGS) || test $$? -eq 5
+	@$(BIN)/python -m pytest -q -m 'alone and not campaign and not soak' $(ARGS) || test $$? -eq 5
 
 campaign: $(RUNTIME) $(DEV)
-	@$(BIN)/python -m pytest -q -m campaign $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 -m 'campaign and not alone' $(ARGS) || test $$? -eq 5
+	@$(BIN)/python -m pytest -q -m 'campaign and alone' $(ARGS) || test $$? -eq 5
 
 soak: $(RUNTIME) $(DEV)
 	@$(BIN)/python -m pytest -q -m soak --timeout 0 $(ARGS)

@@ -168,7 +168,17 @@ def test_make_test_runs_lone_tests_apart_and_leaves_campaigns_out(workshop: Work
     assert workshop.make("test", "ARGS=tests/core")[0] == 0
     assert workshop.calls() == [
         "-m pytest -q -n 2 -m not campaign and not soak and not alone tests/core",
-        "-m pytest -q -m alone tests/core",
+        "-m pytest -q -m alone and not campaign and not soak tests/core",
+    ]
+
+
+def test_make_campaign_runs_what_is_watched_by_the_clock_apart(workshop: Workshop) -> None:
+    workshop.make("setup")
+    workshop.calls()
+    assert workshop.make("campaign", "ARGS=tests/core")[0] == 0
+    assert workshop.calls() == [
+        "-m pytest -q -n 2 -m campaign and not alone tests/core",
+        "-m pytest -q -m campaign and alone tests/core",
     ]
 
 

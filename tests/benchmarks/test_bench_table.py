@@ -207,6 +207,7 @@ def test_a_database_and_an_installation_have_a_size(tmp_path: Path) -> None:
     assert 0.1 < installed_mb(lock) < 10
 
 
+@pytest.mark.alone
 @pytest.mark.campaign
 def test_a_real_daemon_is_timed_weighed_and_watched(tmp_path: Path) -> None:
     bytecode = tmp_path / "bytecode"

@@ -11,6 +11,14 @@ from tests.fakes.processes import Finished, roboinvest
 from tests.fakes.walks import write_walks
 
 SEED = 23
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of this folder one after the other: daemons that are watched by the clock."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,7 @@ def test_status_shows_what_waits_and_whether_the_log_is_whole(daemon: Daemon) ->
     assert daemon.until_event("audit_anchor")["number"] > 0
 
 
+@pytest.mark.alone
 @pytest.mark.campaign
 def test_a_broken_log_stops_promotions_and_approvals_and_nothing_else(
     daemon: Daemon, asked: Proposal
@@ -136,6 +137,7 @@ def test_a_broken_log_stops_promotions_and_approvals_and_nothing_else(
     daemon.until(lambda: alert(daemon, "question.p0") is None or None, "the question is answered")
 
 
+@pytest.mark.alone
 @pytest.mark.campaign
 def test_a_damaged_file_is_told_while_trading_goes_on_and_a_copy_heals_it(daemon: Daemon) -> None:
     path = file_of(daemon.data)

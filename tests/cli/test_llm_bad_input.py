@@ -330,8 +330,9 @@ def test_a_house_whose_model_is_unknown_trades_by_rules_and_says_so_everywhere(
     assert (ended.code, ended.err) == (0, "")
     assert {one["source"] for one in ended.value()["decisions"]} == {RULES}
     status = roboinvest("status", cwd=tmp_path, env=env)
-    (line,) = [line for line in status.out.splitlines() if "gpt-unheard-of" in line]
-    assert line.startswith("medium: the language model is off, and rules answer: the model")
+    words = " ".join(status.out.split())
+    assert "the language model is off, and rules answer: the model" in words
+    assert "gpt-unheard-of" in words
     doctor = roboinvest("doctor", "--json", cwd=tmp_path, env={**environment_of(NOBODY), **env})
     (check,) = [each for each in doctor.value()["checks"] if each["name"] == "model"]
     assert check["grade"] == "warn"
@@ -348,7 +349,7 @@ def test_a_key_that_is_refused_is_an_alert_and_in_no_file(
     assert ended.code == 0
     assert {one["source"] for one in ended.value()["decisions"]} == {RULES}
     status = roboinvest("status", cwd=tmp_path, env=env)
-    assert f"medium: {SOURCE} is not asked: the key is refused" in status.out
+    assert f"{SOURCE} is not asked: the key is refused" in " ".join(status.out.split())
     assert len(server.requests) == 1
     assert bad not in ended.out + ended.err + status.out + status.err
     assert_nowhere(tmp_path, bad, bad[-12:])

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fakes.hindsight import CUTOFF, FIRST, LAST, SEED, SYMBOLS, TIMEFRAME
 from tests.fakes.language_models.server import LanguageModelServer
 from tests.fakes.language_models.traders import house_model
@@ -36,6 +38,8 @@ def closes(texts: list[str]) -> set[str]:
     return {found for text in texts for found in re.findall(r'"close":([0-9.]+)', text)}
 
 
+@pytest.mark.alone
+@pytest.mark.campaign
 def test_the_model_sees_nothing_true_in_the_second_run(tmp_path: Path) -> None:
     bars, config = tmp_path / "walks.csv", tmp_path / "settings.toml"
     write_walks(bars, SEED, FIRST, LAST, symbols=SYMBOLS, timeframe=TIMEFRAME)

@@ -15,6 +15,7 @@ from tests.fakes.processes import Daemon, roboinvest
 TOKEN = "hunter2secret"  # noqa: S105 of no channel
 
 
+@pytest.mark.alone
 @pytest.mark.campaign
 def test_an_alert_lives_from_its_cause_to_its_recovery(bars: Path, tmp_path: Path) -> None:
     with Listener() as listener, socket.socket() as squatter:

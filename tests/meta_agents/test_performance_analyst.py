@@ -236,8 +236,9 @@ def test_what_did_not_help_is_not_advised_again_for_a_month(tmp_path: Path) -> N
 
     async def work(agent: PerformanceAnalystAgent) -> None:
         async def review(days: float) -> list[str]:
-            spans.note(("trading", "strategy", SpanKind.MODEL), clock.monotonic() - 2.0,
-                       clock.monotonic())  # fmt: skip
+            for _ in range(40):
+                ended = clock.monotonic()
+                spans.note(("trading", "strategy", SpanKind.MODEL), ended - 2.0, ended)
             await agent.review(NOON + days * DAY)
             return [each.rule for each in agent.advice.pending()]
 

@@ -52,11 +52,3 @@ def test_health_json_says_what_was_tried(tmp_path: Path) -> None:
     (scout,) = [each for each in health["agents"] if each["name"] == "scout"]
     assert scout["status"] in {"failing", "offline"}
     assert scout["tried"].startswith(("restart at ", "quarantine at ", "code proposal at "))
-
-
-def test_a_house_that_restarts_every_twenty_hours_meets_once_a_day(tmp_path: Path) -> None:
-    for number in range(4):
-        world = lived(tmp_path, 20 * 3_600.0, lambda _: None, began_h=20.0 * number)
-        assert world.raised() == []
-    held = sorted(path.stem for path in (world.data.reports / "governance").iterdir())
-    assert held == [f"meeting_2026-01-{day:02}" for day in range(5, 9)]

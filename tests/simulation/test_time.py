@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.fakes.processes import REPOSITORY
 
 
@@ -23,6 +25,7 @@ def trace(seed: int, **environment: str) -> str:
     return done.stdout.splitlines()[-1]  # the log comes before
 
 
+@pytest.mark.campaign
 def test_i_time_2_a_seed_gives_one_trace_whatever_the_hash_seed_and_the_time_zone() -> None:
     seed = 4
     one = trace(seed, PYTHONHASHSEED="1", TZ="Pacific/Auckland")

@@ -114,6 +114,7 @@ def play(folder: Path, steps: int, trials: int, seed: int) -> list[Left]:
     ]
 
 
+@pytest.mark.campaign
 def test_an_approval_is_never_used_twice_or_half_whatever_kills_the_process(
     tmp_path: Path, steps: int
 ) -> None:

@@ -93,7 +93,13 @@ def entries(strategy: Strategy, bars: SessionBars) -> list[int]:
     return np.flatnonzero(signals.entry).tolist()
 
 
-@pytest.mark.parametrize("what", SEES)
+SLOW = "the garbage collector"  # it walks through all that there is
+
+
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(each, marks=[pytest.mark.campaign] if each == SLOW else []) for each in SEES],
+)
 def test_a_look_ahead_finds_nothing_in_the_box(boxes: Boxes, what: str, tmp_path: Path) -> None:
     boxed, plain = twins(tmp_path, CHEAT.format(sees=SEES[what]), boxes)
     bars = tape("SEEN")  # a name that no bars of other tests have, which may still be in memory
