@@ -19,6 +19,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import structlog
 
 from meta_agents.healing_ports import HealPort, Order
+from meta_agents.healing_times import AttemptTimes
 from roboinvest.core.errors import BadSettings, NeedsApproval, Refused, TryLater
 from roboinvest.core.events import AlertRaised, Event, Severity
 from roboinvest.core.oversight.healing_record import (
@@ -51,7 +52,6 @@ from roboinvest.runtime.supervision.service import ServiceContext, in_words
 INTERVAL_S: Final = 300.0
 ACTION_S: Final = 30.0  # that a port has
 MEMORY: Final = timedelta(days=180)  # of attempts that are learned from
-BACK_SLACK: Final = timedelta(minutes=5)  # by which a clock may be set back unnoticed
 _FILE: Final = "overseer.db"  # names the alert on our own file
 _LEAST_WAIT_S: Final = 1.0
 _ResultT = TypeVar("_ResultT")
@@ -147,7 +147,7 @@ class Healer:
         )
         self._ended = dict.fromkeys(left_open, "")  # ladders that came to their end, by agent
         self._alerts.resume(self._ended)
-        self._next_deadline: datetime | None = None
+        self._times = AttemptTimes(clock)
         self._log = structlog.get_logger("roboinvest.healing")
         self.passes = 0
 
@@ -206,15 +206,12 @@ class Healer:
         cases = triage(sick)
         if self._observes_only:
             return self._observed(cases, now)
-        settled = [
-            await self._settle(each, now)
-            for each in await self._file("open attempts", self._attempts.open)
-            if each.deadline <= now or now < each.at - BACK_SLACK
-        ]
+        still_open = await self._file("open attempts", self._attempts.open)
+        settled = [await self._settle(each) for each in self._times.due(still_open)]
         begun: list[HealAttempt] = []
         waiting: dict[str, str] = {}
         since = partial(self._attempts.since, now - MEMORY)
-        known = list(await self._file("attempts", since)) if cases else []
+        known = self._times.all_of_today(await self._file("attempts", since)) if cases else []
         learned = learn(known, now)
         for case in cases:
             made, waiting[case.agent] = await self._climb(case, known, learned)
@@ -222,8 +219,6 @@ class Healer:
             beat()
         ill = {case.agent for case in cases}
         self._ended = {agent: why for agent, why in self._ended.items() if agent in ill}
-        still_open = await self._file("open attempts", self._attempts.open)
-        self._next_deadline = min((each.deadline for each in still_open), default=None)
         return Round(settled=tuple(settled), begun=tuple(begun), waiting=waiting)
 
     def _observed(self, cases: Sequence[Case], now: datetime) -> Round:
@@ -294,6 +289,7 @@ class Healer:
             metric_before=value,
         )
         await self._file("an attempt", partial(self._attempts.begin, attempt))
+        self._times.began(attempt)
         order = _order(attempt, case.reason)
         end, words = await self._acted(order, attempt)
         self._log.info(
@@ -342,15 +338,16 @@ class Healer:
             return _Call(ActionEnd.FAILED, None, in_words(said))
         return _Call(ActionEnd.RETURNED, said, "")
 
-    async def _settle(self, attempt: HealAttempt, now: datetime) -> HealAttempt:
+    async def _settle(self, attempt: HealAttempt) -> HealAttempt:
         """Measure again, and close an attempt."""
-        reading = self._ward.measure(attempt.measured, attempt.expected.metric, attempt.at)
+        since = self._times.of_today(attempt)
+        reading = self._ward.measure(attempt.measured, attempt.expected.metric, since.at)
         port = self._ports.get(attempt.rung)
         happened = None
         if port is not None:
             happened = (await self._called(port.happened(_order(attempt, attempt.action)))).said
-        verdict, reason = verdict_of(attempt, reading, happened)
-        if now < attempt.at - BACK_SLACK:
+        verdict, reason = verdict_of(since, reading, happened)
+        if self._times.is_from_the_future(attempt):
             verdict, reason = Verdict.UNKNOWN, f"the clock was set back before it; {reason}"
         after = None if reading is None else reading.value
         return await self._close(attempt, verdict, reason, after)
@@ -363,6 +360,7 @@ class Healer:
             self._attempts.settle, attempt.attempt_id, verdict, reason, metric_after=after, at=at
         )
         await self._file("an attempt", settle)
+        self._times.closed(attempt.attempt_id)
         self._log.info(
             "heal_measured",
             agent=attempt.agent,
@@ -376,9 +374,7 @@ class Healer:
         return await self._threads.do(f"reading or writing {what}", work)
 
     def _until_deadline_s(self) -> float:
-        if self._next_deadline is None:
-            return self.interval_s
-        return (self._next_deadline - self._clock.now()).total_seconds()
+        return self._times.until_next_s(self.interval_s)
 
 
 def _told(call: _Call[str]) -> tuple[ActionEnd, str]:

@@ -21,8 +21,8 @@ from roboinvest.core.oversight.thresholds import Thresholds
 from roboinvest.core.oversight.vitals import VitalSigns
 from roboinvest.core.ports import Clock
 
-STALE: Final = timedelta(minutes=10)  # a health pass that is older says nothing
-DEGRADED_FOR: Final = timedelta(minutes=5)  # before what is merely degraded is healed
+STALE_S: Final = 600.0  # a health pass that is older says nothing
+DEGRADED_FOR_S: Final = 300.0  # before what is merely degraded is healed
 FEWEST_CALLS: Final = 3  # since the action, before a share of them is a measurement
 LONGEST_TURN_S: Final = 3_600.0  # that an agent is given twice to show an effect
 _LATELY_S: Final = 120.0
@@ -58,6 +58,8 @@ class HealthWard:
         self._limits_of = limits_of or (lambda _: thresholds)
         self._traits = traits
         self._at: datetime | None = None
+        self._taken_at = 0.0  # s, monotonic: the wall clock may be set meanwhile
+        self._began: dict[str, tuple[Status, float]] = {}  # each status that is not well, the same
         self._healths: Mapping[str, AgentHealth] = {}
         self._causes: Mapping[str, Diagnosis] = {}
         self._roots: Mapping[str, str] = {}
@@ -78,11 +80,19 @@ class HealthWard:
             roots: the agent because of which each of those fails.
         """
         self._at, self._healths, self._causes, self._roots = at, healths, causes, roots
+        now = self._taken_at = self._clock.monotonic()
+        began = dict[str, tuple[Status, float]]()
+        for name, health in healths.items():
+            if health.status is not Status.HEALTHY:
+                known = self._began.get(name)
+                is_same = known is not None and known[0] is health.status
+                began[name] = known if known is not None and is_same else (health.status, now)
+        self._began = began
 
     def sick(self) -> Sequence[Sick] | None:
         """Return who is to be healed, by name; None: nobody looked lately."""
-        now = self._clock.now()
-        if self._at is None or abs(now - self._at) > STALE:
+        now = self._clock.monotonic()
+        if self._at is None or now - self._taken_at > STALE_S:
             return None
         found = (self._sick(self._healths[name], now) for name in sorted(self._healths))
         return tuple(each for each in found if each is not None)
@@ -92,20 +102,24 @@ class HealthWard:
         health = self._healths.get(agent)
         if health is None or self._at is None:
             return None
-        elapsed_s = (self._at - since).total_seconds()
+        # By the clock as it is set now, like `since`: it may have been set since the pass.
+        ago_s = self._clock.monotonic() - self._taken_at
+        at = self._clock.now() - timedelta(seconds=ago_s)
+        elapsed_s = (at - since).total_seconds()
         figure = _figure(metric, health, self._limits_of(agent), elapsed_s)
         if figure is None:
             return None
-        return Reading(value=figure.value, at=self._at, observations=figure.observations)
+        return Reading(value=figure.value, at=at, observations=figure.observations)
 
     def traits(self, agent: str) -> frozenset[Trait]:
         """Return what holds for an agent."""
         return self._traits(agent)
 
-    def _sick(self, health: AgentHealth, now: datetime) -> Sick | None:
+    def _sick(self, health: AgentHealth, now: float) -> Sick | None:
         if health.status is Status.HEALTHY or not health.findings:
             return None
-        if health.status is Status.DEGRADED and now - health.since < DEGRADED_FOR:
+        began = self._began.get(health.name, (health.status, now))[1]
+        if health.status is Status.DEGRADED and now - began < DEGRADED_FOR_S:
             return None
         what = health.findings[0].what
         figure = _figure(what, health, self._limits_of(health.name), 0.0)

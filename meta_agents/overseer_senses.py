@@ -7,6 +7,7 @@ raises while it is away. A wait that the supervisor grants is no silence.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from meta_agents.overseer_evidence import FAILURES
 from roboinvest.core.events import (
     AlertRaised,
     AlertResolved,
+    Asks,
     Event,
     ServiceFailed,
     ServiceRecovered,
@@ -34,6 +36,7 @@ WINDOW_S: Final = 600.0  # in which failures of a service are counted
 MOST_FAILURES: Final = 50
 OURS: Final = ("agent.", "heal.")  # begin the keys of what we raise ourselves
 MOST_ROWS: Final = 50  # of a look that are counted; more keep their proportion
+MOST_ASKS: Final = 50  # of a tick, the same
 _UP: Final = frozenset(
     {ServiceState.RUNNING, ServiceState.FINISHED, ServiceState.STOPPED, ServiceState.DOWN}
 )
@@ -119,6 +122,7 @@ class TickSense:
         host_is_well: Callable[[], bool],
         counts: Callable[[], DataCounts],
         counters: Mapping[str, str] | None = None,
+        strategy: str = "",
     ) -> None:
         """Take the names.
 
@@ -130,10 +134,11 @@ class TickSense:
             host_is_well: whether the service that ticks is well: it waits, and they with it.
             counts: what the quality gate did so far.
             counters: whose counter each of `hourly.COUNTS` is; the others are the house's alone.
+            strategy: the installed one that decides; "": there is none.
         """
         self._overseer, self._clock = overseer, clock
         self._counters = dict(counters or {})
-        self._agents, self._data = agents, data
+        self._agents, self._data, self._strategy = agents, data, strategy
         self._host_is_well, self._counts = host_is_well, counts
         self._seen = (0, 0)  # rows used and quarantined
         self._ticks = self._felt = 0
@@ -153,13 +158,14 @@ class TickSense:
             pulse = self._overseer.pulse(self._counters.get(name, ""))
             if pulse is not None and by:
                 pulse.counter(name, by, at)
+        self._take_asks(event.asks or Asks(), at)
         self._take_rows(at)
 
     def feel(self, at: float) -> None:
         """Feel once: without a tick there was nothing to do, unless the service is in trouble."""
         ticked, self._felt = self._ticks > self._felt, self._ticks
         if self._host_is_well():
-            for name in self._agents:
+            for name in (*self._agents, self._strategy):
                 self._grant(name, at)
         if not ticked:
             self._grant(self._data, at)
@@ -168,6 +174,23 @@ class TickSense:
         pulse = self._overseer.pulse(name)
         if pulse is not None:
             pulse.waits(at, at)
+
+    def _take_asks(self, asks: Asks, at: float) -> None:
+        """Count what the installed strategy was asked; a tick without a question is its part, too.
+
+        Its failures stopped nothing, so that this is all that is ever heard of them.
+        """
+        pulse = self._overseer.pulse(self._strategy)
+        if pulse is None:
+            return
+        if asks.answered or not asks.failures:
+            pulse.progressed(at)
+        part = min(MOST_ASKS / max(asks.answered + asks.failed, 1), 1.0)
+        for _ in range(math.ceil(asks.answered * part)):
+            pulse.succeeded(at, max(asks.seconds, 0.0) / asks.answered)
+        for line, count in asks.failures:
+            for _ in range(math.ceil(count * part)):
+                pulse.failed(at, line)
 
     def _take_rows(self, at: float) -> None:
         pulse, counts = self._overseer.pulse(self._data), self._counts()

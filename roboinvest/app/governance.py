@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from meta_agents.evolution.standards import JUDGED_HERE, Standards
+from roboinvest.app import succession
+from roboinvest.app.succession import Succession
 from roboinvest.core.events import Event
 from roboinvest.core.ports import Clock
 from roboinvest.core.revisions.gates import Standard
@@ -25,6 +27,7 @@ from roboinvest.runtime.upkeep.keeper import GovernanceKeeper
 from roboinvest.runtime.upkeep.rounds import Rounds
 from roboinvest.runtime.upkeep.standing import GovernanceStanding
 from roboinvest.runtime.vendors.calls import VendorCalls
+from roboinvest.trading.installed_strategy import Installed
 from tools.sandbox.tiers import detect
 
 
@@ -51,12 +54,15 @@ class Governance:
         self,
         settings: Settings,
         folder: DataFolder,
+        installed: Installed | None,
         *,
         clock: Clock,
         in_flight: InFlight,
         detects: Callable[[], BoxFound] = found_here,
     ) -> None:
         """Take the parts; nothing is opened or tried yet."""
+        self._installed = installed
+        self._loads = VendorCalls("strategies", threads=1, limiter=None, in_flight=in_flight)
         self._settings, self._folder, self._clock = settings, folder, clock
         self._detects = detects
         self._calls = VendorCalls("governance", threads=1, limiter=None, in_flight=in_flight)
@@ -82,6 +88,7 @@ class Governance:
             publish=publish,
             clock=self._clock,
             left_open=board.open_keys(keeper.ALERT_PREFIX),
+            open_keys=lambda: board.open_keys(""),
         )
         trial = BoxTrial(
             self.agents,
@@ -91,7 +98,19 @@ class Governance:
             clock=self._clock,
             left_open=board.open_keys(code_agents.ALERT_PREFIX),
         )
-        return Child(service=self._keeper), Child(service=trial)
+        children = Child(service=self._keeper), Child(service=trial)
+        if self._installed is None or self._installed.seat is None:
+            return children
+        follows = Succession(
+            self._installed,
+            self._installed.seat,
+            self._folder.root,
+            self._loads,
+            publish=publish,
+            clock=self._clock,
+            left_open=board.open_keys(succession.ALERT_PREFIX),
+        )
+        return (*children, Child(service=follows))
 
     def line(self) -> GovernanceLine:
         """Return what the status says of it."""
@@ -102,3 +121,4 @@ class Governance:
         """Take no more work; a thread that hangs is left behind."""
         self._calls.close()
         self._trials.close()
+        self._loads.close()

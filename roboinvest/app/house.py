@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
+from roboinvest.app.folding import folding
 from roboinvest.app.governance import Governance
 from roboinvest.app.hindsight import cutoffs_of
 from roboinvest.app.language_models import OpenedModels, services_of
@@ -81,6 +82,7 @@ class House:
         models: OpenedModels | None = None,
         installed: Installed | None = None,
         chance: random.Random | None = None,
+        at_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the parts; nothing is opened yet.
 
@@ -96,8 +98,9 @@ class House:
             models: who answers tasks; they stay the caller's to close. None: the rules.
             installed: who decides; None: the house's own agent.
             chance: spreads restarts in time, nothing more; None: one of its own.
+            at_ready: called when the house stands and trades.
         """
-        self._settings, self._options = settings, options
+        self._settings, self._options, self._at_ready = settings, options, at_ready
         self._chance = chance or random.Random()  # noqa: S311 no secrets
         self._stop_asked: str | None = None
         self._watched: dict[str, Callable[[], bool]] = {}
@@ -132,7 +135,7 @@ class House:
             in_flight=in_flight,
             counted=self.oversight.overseer.totals if self.oversight else dict,
         )
-        self.governance = Governance(settings, folder, clock=clock, in_flight=in_flight)
+        self.governance = Governance(settings, folder, installed, clock=clock, in_flight=in_flight)
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reports")
         self._recall_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recall")
         self._recall: Recall | None = None
@@ -215,6 +218,7 @@ class House:
         return self._supervisor
 
     def _listen(self, store: Store) -> None:
+        self._market.tell(self._bus.publish)
         if self._models.ledger is not None and self._models.prompts is not None:
             linker = OutcomeLinker(
                 store, self._models.ledger, self._models.prompts, task=STRATEGY_TASK.name
@@ -279,7 +283,7 @@ class House:
             ],
             clock=self._clock,
             rng=self._chance,
-            publish=self._bus.publish,
+            publish=folding(self._bus.publish, self.floor.outages),
             limits=restart_limits(self._settings),
             stop_grace_s=self._settings.supervisor.stop_grace_s,
             on_stopping=lambda: self._begin_to_stop(forced),
@@ -387,7 +391,8 @@ class House:
             "an essential service is down": lambda: self._tree().essentials_run(),
             **self._watched,
         }
-        return LivenessFeeder(ServiceManager(os.environ), self._probe.current_s, checks)
+        manager, lag_s = ServiceManager(os.environ), self._probe.current_s
+        return LivenessFeeder(manager, lag_s, checks, at_ready=self._at_ready)
 
     def _market_ended(self) -> None:
         if self._options.exit_when_done:

@@ -30,6 +30,7 @@ from roboinvest.app.roster import (
     SIGNALS,
     TRADERS,
     TRADING,
+    name_of,
 )
 from roboinvest.core.events import (
     AlertRaised,
@@ -171,6 +172,7 @@ class Oversight:
             host_is_well=lambda: kept.is_well(TRADING),
             counts=counts,
             counters=COUNTERS,
+            strategy="" if (mine := self._parts.installed) is None else name_of(mine),
         )
         for feel in (kept.feel, ticks.feel, away.feel):
             self.overseer.sense(feel)

@@ -25,6 +25,7 @@ TRADING: Final = "trading"
 STRATEGY: Final = "strategy "  # begins the name of an installed one
 DATA: Final = "market data"
 BROKER: Final = "broker"
+VENDOR: Final = "market data vendor"  # of a market that goes by whether we look or not
 NODES: Final = {  # agents by the names of their nodes in the graph
     "world_monitor": "WorldMonitorAgent",
     "strategy_agent": "SimpleOrganicStrategyAgent",
@@ -48,6 +49,7 @@ PROMPTS: Final = {
 TOUCHING_MONEY: Final = frozenset({TRADING, "SimpleOrganicStrategyAgent", "TradeExecutorAgent"})
 SIGNALS: Final = (
     Signal(agent=BROKER, kinds=("broker",)),
+    Signal(agent=VENDOR, prefixes=("market_data.",)),
     Signal(agent=MODEL, prefixes=("llm.model.",)),
 )
 # A service is down a minute after it failed; three failures in ten minutes are no accident.
@@ -57,6 +59,7 @@ SERVICE_LIMITS: Final = Thresholds(
 )
 USUAL: Final = Thresholds(offline_s=60.0, least_calls=5)
 _TOLD: Final = replace(USUAL, calm_s=30.0)  # its own client says when it is well again
+_AWAY: Final = replace(_TOLD, offline_s=15.0)  # its client has waited before it said so
 _DATA_LIMITS: Final = Thresholds(offline_s=110.0)  # nearly two bars of a minute
 _TALKS: Final = {  # of services: what they need beside the process
     TRADING: (FOLDER, DATA, BROKER),
@@ -69,7 +72,26 @@ _TALKS: Final = {  # of services: what they need beside the process
     "prompts": (FOLDER,),
     "reconciler": (BROKER,),
     "alpaca-trade-stream": (BROKER,),
+    "market_care": (VENDOR,),
+    "market_stream": (VENDOR,),
 }
+
+
+def name_of(installed: Installed) -> str:
+    """Return the name of who decides in place of the house's own agent, whatever its revision."""
+    return f"{STRATEGY}{installed.stamp}"
+
+
+def card_of_strategy(installed: Installed) -> AgentCard:
+    """Return the card of who decides in place of the house's own agent now."""
+    revision = installed.current.revision
+    runs = f" revision {revision}" if revision else ""
+    return AgentCard(
+        name=name_of(installed),
+        kind=AgentKind.GENERATED,
+        specialization=f"decides in place of the house's own agent{runs}",
+        dependencies=("SimpleOrganicStrategyAgent",),
+    )
 
 
 def cards_of(
@@ -83,11 +105,13 @@ def cards_of(
         has_broker: whether orders go to a real one.
         asks: whether language models are asked.
     """
-    there = {PROCESS, FOLDER, DATA, *({BROKER} if has_broker else ())}
+    vendor = (VENDOR,) if any(status.name == "market_care" for status in statuses) else ()
+    there = {PROCESS, FOLDER, DATA, *vendor, *({BROKER} if has_broker else ())}
     cards = [
         _dependency(PROCESS, "memory, files and loop of this process"),
         _dependency(FOLDER, "the disk under the data folder"),
-        _dependency(DATA, "bars that passed the quality gate"),
+        *(_dependency(each, "who sends bars, and is asked for those missed") for each in vendor),
+        replace(_dependency(DATA, "bars that passed the quality gate"), dependencies=vendor),
     ]
     if has_broker:
         cards.append(_dependency(BROKER, "where orders are sent"))
@@ -103,15 +127,7 @@ def cards_of(
             for needed in [(MODEL,) if asks and name in PROMPTS else ()]
         ]
         if installed is not None:
-            revision = f" revision {installed.revision}" if installed.revision else ""
-            cards.append(
-                AgentCard(
-                    name=f"{STRATEGY}{installed.stamp}",
-                    kind=AgentKind.GENERATED,
-                    specialization=f"decides in place of the house's own agent{revision}",
-                    dependencies=("SimpleOrganicStrategyAgent",),
-                )
-            )
+            cards.append(card_of_strategy(installed))
     return tuple(cards)
 
 
@@ -144,8 +160,10 @@ def terms_of(card: AgentCard, statuses: Sequence[ServiceStatus]) -> Terms:
         return Terms(limits=SERVICE_LIMITS, is_vital=is_vital)
     if card.name == DATA:
         return Terms(limits=_DATA_LIMITS, is_data=True)
-    if card.name in (BROKER, MODEL):
-        return Terms(limits=_TOLD, is_outside=True, is_vital=card.name == BROKER)
+    if card.name in (BROKER, VENDOR):
+        return Terms(limits=_AWAY, is_outside=True, is_vital=card.name == BROKER)
+    if card.name == MODEL:
+        return Terms(limits=_TOLD, is_outside=True)
     if card.name in MACHINES:
         return Terms(limits=replace(SERVICE_LIMITS, least_calls=5), is_vital=True)
     return Terms(limits=USUAL)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from roboinvest.core.errors import BadInput
 from roboinvest.core.strategy import Strategy, asks_elsewhere
 from roboinvest.runtime.configuration.settings import Settings
 from roboinvest.trading.installed_strategy import Elsewhere, Installed
-from tools.boxed_strategies.shelf import StrategyShelf
+from roboinvest.trading.installed_strategy_seat import Seat
+from tools.boxed_strategies.shelf import AGENT, StrategyShelf
 from tools.markets import Market
 
 
@@ -18,7 +20,8 @@ def installed_of(
     """Return the strategy that the settings name; None where the house decides itself.
 
     Blocking: it may read a file, and open boxes, which live as long as `shelf`. A strategy in the
-    box is asked `elsewhere`.
+    box is asked `elsewhere`. One that is meant as an agent's active revision has a seat, so that it
+    can go where the alias goes, but in a replay, which decides by what was there at its start.
 
     Raises:
         BadInput: there is no such strategy, or it cannot trade in this market.
@@ -30,6 +33,28 @@ def installed_of(
             given = ", ".join(settings.strategy.params)
             raise BadInput(f"--param {given} belongs to a strategy; add --strategy NAME")
         return None
+    first = _installed(name, settings, market, shelf, elsewhere)
+    agent, at, _ = name.removeprefix(AGENT).partition("@")
+    is_real = market.is_live or (market.mode != "replay" and market.speed is not None)
+    if not name.startswith(AGENT) or at or not is_real:
+        return first
+
+    def load(digits: str) -> Installed:
+        found = _installed(f"{AGENT}{agent}@{digits}", settings, market, shelf, elsewhere)
+        if found.stamp != first.stamp:
+            raise BadInput(
+                f"it is the strategy {found.stamp}, and this run is by {first.stamp}; start "
+                "another run, in a data folder of its own"
+            )
+        return found
+
+    return replace(first, seat=Seat(agent=agent, load=load))
+
+
+def _installed(
+    name: str, settings: Settings, market: Market, shelf: StrategyShelf, elsewhere: Elsewhere
+) -> Installed:
+    """Return one strategy by its name; see `installed_of`."""
     strategy = shelf.find(name, trades=True)
     values = strategy.values(parameters(settings.strategy.params))
     plan = strategy.plan(values, len(market.symbols))

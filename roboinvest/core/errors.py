@@ -7,6 +7,7 @@
             FolderInUse     another daemon holds the data folder
             OtherRun        the data folder belongs to a run with other arguments
         BadInput            an argument, a file, a symbol or a range is wrong
+            StrategyFailed  the code of a strategy raised, or answered out of form
             NotRecorded     a replay asks what was not answered; starting again does not help
         BadSettings         the settings file, the environment or a folder is wrong
         BadReply            a model answered in a form we cannot read
@@ -44,6 +45,12 @@ class OtherRun(Refused):
 
 class BadInput(RoboInvestError):
     """An argument, or the file, symbol or range it names, is wrong."""
+
+
+class StrategyFailed(BadInput):
+    """The code of a strategy failed where it was asked, which its text alone does not say."""
+
+    line: str = ""  # by which it is counted, as `oversight.fingerprints` has it
 
 
 class NotRecorded(BadInput):

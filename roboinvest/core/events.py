@@ -34,6 +34,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asks:
+    """What became of the questions to an installed strategy in one tick."""
+
+    answered: int = 0
+    seconds: float = 0.0  # that the answers took, all of them together
+    failures: tuple[tuple[str, int], ...] = ()  # few lines of `oversight.fingerprints`; how often
+
+    @property
+    def failed(self) -> int:
+        """Return how many questions had no answer."""
+        return sum(count for _, count in self.failures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TickCompleted(Event):
     """A tick was decided, executed and committed."""
 
@@ -45,6 +59,7 @@ class TickCompleted(Event):
     insights: int = 0  # setups that were found worth remembering
     lookups: int = 0  # views for which past setups were looked for
     lookup_hits: int = 0  # of these: some were found
+    asks: Asks | None = None  # None: the house's own agent decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

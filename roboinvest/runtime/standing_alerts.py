@@ -40,8 +40,13 @@ class StandingAlerts:
         """Take over those that an earlier run left open."""
         self._open = set(names)
 
-    def tell(self, causes: Mapping[str, str], at: datetime) -> None:
-        """Compare the causes that stand now, by name, with those told before."""
+    def tell(
+        self, causes: Mapping[str, str], at: datetime, *, under: Mapping[str, str] | None = None
+    ) -> None:
+        """Compare the causes that stand now, by name, with those told before.
+
+        `under` names the alert that one follows from, by its key, where that is known.
+        """
         for name in sorted(set(causes) - self._open):
             self._publish(
                 AlertRaised(
@@ -50,6 +55,7 @@ class StandingAlerts:
                     severity=self._severity,
                     kind=self._kind,
                     message=causes[name],
+                    caused_by=None if under is None else under.get(name),
                 )
             )
         for name in sorted(self._open - set(causes)):

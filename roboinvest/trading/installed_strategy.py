@@ -6,8 +6,9 @@ own rule and risk clamps it. Decisions come from closed bars; only what the cloc
 before the close) does not wait for one.
 
 A strategy in the box is asked in threads, all symbols of a tick within one deadline, so that the
-loop goes on whatever its code does; what the account says is read before. Where the box fails, the
-symbol is held with the reason, and what the clock decides happens all the same.
+loop goes on whatever its code does; what the account says is read before. Where the strategy or
+its box fails, the symbol is held with the reason, what the clock decides happens all the same, and
+the failure is counted for whoever watches it.
 
 Deliberately absent: state. What it has to know of a position it reads from the ledger and the bars,
 so that a restart changes nothing.
@@ -25,7 +26,7 @@ from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from roboinvest.core.errors import BadInput, Refused, TryLater
+from roboinvest.core.errors import RoboInvestError, TryLater
 from roboinvest.core.held_position import Holding, trailed, wants_out
 from roboinvest.core.ledger import Lot
 from roboinvest.core.market.bars import to_ns
@@ -46,8 +47,12 @@ from roboinvest.core.ports import Calendar, MarketFeed
 from roboinvest.core.quant.expert import View, confidence_of
 from roboinvest.core.signals import Signals, in_time, signals_of
 from roboinvest.core.strategy import Plan
+from roboinvest.core.text.cleaning import clean
+from roboinvest.runtime.supervision.service import in_words
 from roboinvest.runtime.vendors.rate_limiter import Lane
 from roboinvest.trading.account_book import AccountBook
+from roboinvest.trading.installed_strategy_asks import Tally, line_of_failure
+from roboinvest.trading.installed_strategy_seat import Seat
 from roboinvest.trading.playbook import Playbook
 from roboinvest.trading.state import EntryRequest, Strategy, TickInput, TickState, World
 
@@ -55,6 +60,7 @@ HISTORY: Final = 20_000  # bars that a strategy may look back on
 ZERO: Final = Decimal(0)
 _SHOWN: Final = 6  # columns that a reason quotes
 _ANSWERS_S: Final = 20.0  # for a boxed strategy to answer about all symbols of a tick
+_LONGEST: Final = 600  # characters of what a failure says
 _LEAST_S: Final = 0.5  # for one symbol, however late it is: the box answers in a tenth of it
 ResultT = TypeVar("ResultT")
 
@@ -74,6 +80,12 @@ class Installed:
     plan: Plan
     revision: str = ""  # first digits of its id, where an agent wrote it
     elsewhere: Elsewhere | None = None  # where a plan is asked that waits for another process
+    seat: Seat[Installed] | None = None  # where it goes with an agent's alias; None: it stays
+
+    @property
+    def current(self) -> Installed:
+        """Return who decides from the next tick on: this one, or who took its place."""
+        return self if self.seat is None else self.seat.successor or self
 
     @property
     def source(self) -> str:
@@ -113,18 +125,21 @@ class InstalledStrategyAgent:
         account: AccountBook,
         playbook: Playbook,
     ) -> None:
-        self._installed, self._plan = installed, in_time(installed.plan, feed.timeframe)
+        self._given = self._installed = installed
+        self._plan = in_time(installed.plan, feed.timeframe)
+        self._vacant = ""
         self._feed, self._calendar = feed, calendar
         self._account, self._playbook = account, playbook
 
     async def __call__(self, state: TickState) -> TickState:
         """Return the `strategy` of this tick."""
-        tick, world = state["tick"], state["world"]
+        self._look_who_decides()
+        tick, world, tally = state["tick"], state["world"], Tally()
         bars = self._bars(tick, world)
         wishes = dict[str, _Wish]()
         ends_at = asyncio.get_running_loop().time() + _ANSWERS_S
         for symbol in world.observations:
-            wishes[symbol] = await self._wish(symbol, bars, tick, ends_at)
+            wishes[symbol] = await self._wish(symbol, bars, tick, ends_at, tally)
             await asyncio.sleep(0)
         views = tuple(self._view(symbol, wish, world) for symbol, wish in wishes.items())
         strategy = Strategy(
@@ -134,8 +149,17 @@ class InstalledStrategyAgent:
             cost_usd=ZERO,
             requests={s: w.request for s, w in wishes.items() if w.request is not None},
             stops={s: w.stop for s, w in wishes.items() if w.stop is not None},
+            asks=tally.asks(),
         )
         return {"strategy": strategy}
+
+    def _look_who_decides(self) -> None:
+        """Take over who sits in the place now: once a tick, at its beginning."""
+        current, seat = self._given.current, self._given.seat
+        self._vacant = "" if seat is None else seat.vacant
+        if current is not self._installed:
+            self._installed = current
+            self._plan = in_time(current.plan, self._feed.timeframe)
 
     def _bars(self, tick: TickInput, world: World) -> Mapping[str, SessionBars]:
         """Return every symbol's closed bars beside their sessions."""
@@ -148,21 +172,43 @@ class InstalledStrategyAgent:
         return among({s: SessionBars.of(each, sessions) for s, each in series.items() if len(each)})
 
     async def _wish(
-        self, symbol: str, bars: Mapping[str, SessionBars], tick: TickInput, ends_at: float
+        self,
+        symbol: str,
+        bars: Mapping[str, SessionBars],
+        tick: TickInput,
+        ends_at: float,
+        tally: Tally,
     ) -> _Wish:
         mine = bars.get(symbol)
         if mine is None:
             return _Wish(why="no bar yet")
         standing = self._standing(symbol, mine, tick)
+        if self._vacant:
+            return self._without_signals(standing.lots, tick, self._vacant)
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        left_s = max(ends_at - began_at, _LEAST_S)
+        # gathered, because its code may raise anything, and only its own symbol pays for it
+        (found,) = await asyncio.gather(
+            self._answer(partial(self._asked, mine, standing, tick), left_s),
+            return_exceptions=True,
+        )
+        took_s = loop.time() - began_at
+        if isinstance(found, BaseException):
+            late = isinstance(found, TryLater) and took_s >= left_s
+            tally.failed(line_of_failure(found, late=late))
+            said = str(found) if isinstance(found, RoboInvestError) else in_words(found)
+            why = f"the strategy failed: {clean(said, _LONGEST)}"
+            return self._without_signals(standing.lots, tick, why)
+        tally.answered(took_s)
+        return found
+
+    async def _answer(self, asked: Callable[[], _Wish], within_s: float) -> _Wish:
+        """Return the answer to one question, asked where this strategy is asked."""
         elsewhere = self._installed.elsewhere
-        try:
-            if elsewhere is None:
-                return self._asked(mine, standing, tick)
-            left_s = max(ends_at - asyncio.get_running_loop().time(), _LEAST_S)
-            asked = partial(self._asked, mine, standing, tick)
-            return await elsewhere.run(asked, lane=Lane.DATA, deadline_s=left_s)
-        except (BadInput, Refused, TryLater) as error:
-            return self._without_signals(standing.lots, tick, str(error))
+        if elsewhere is None:
+            return asked()
+        return await elsewhere.run(asked, lane=Lane.DATA, deadline_s=within_s)
 
     def _standing(self, symbol: str, bars: SessionBars, tick: TickInput) -> _Standing:
         """Return what the account says of a symbol now, on the loop."""
@@ -227,12 +273,12 @@ class InstalledStrategyAgent:
         stop = None if moved is None else from_units(moved)
         return _Wish(why="the position is kept", stop=stop, seen=seen)
 
-    def _without_signals(self, lots: Sequence[Lot], tick: TickInput, fault: str) -> _Wish:
-        """Return what is left to do where the strategy failed: to leave in time."""
+    def _without_signals(self, lots: Sequence[Lot], tick: TickInput, why: str) -> _Wish:
+        """Return what is left to do where the strategy says nothing: to leave in time."""
         if lots and self._too_late(tick):
             action = Action.SELL if lots[0].qty > 0 else Action.BUY
             return _Wish(action=action, why="the session is about to end")
-        return _Wish(why=f"the strategy failed: {fault}")
+        return _Wish(why=why)
 
     def _too_late(self, tick: TickInput) -> bool:
         """Return whether it is time to leave before the close; the clock says so, not a bar."""

@@ -117,4 +117,5 @@ def _completed(state: TickState, commit: TickCommit, now: datetime) -> TickCompl
         insights=len(state["lessons"].remembered),
         lookups=len(views),
         lookup_hits=sum(view.similar_setups > 0 for view in views),
+        asks=state["strategy"].asks,
     )

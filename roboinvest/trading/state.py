@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TypedDict
 
 from roboinvest.core.budget import CapMove
-from roboinvest.core.events import TradingState
+from roboinvest.core.events import Asks, TradingState
 from roboinvest.core.ledger import Trade
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.updates import MarketUpdate
@@ -69,6 +69,7 @@ class Strategy:
     cost_usd: Decimal  # of the answer
     requests: Mapping[str, EntryRequest] = field(default_factory=dict)  # by symbol
     stops: Mapping[str, Decimal] = field(default_factory=dict)  # symbol -> where its stop belongs
+    asks: Asks | None = None  # of an installed strategy; None: the house's own agent decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,10 @@ class ManualClock:
         """Let time pass."""
         self._passed_s += seconds
 
+    def set_forward(self, seconds: float) -> None:
+        """Set the wall clock, as a time server does; intervals know nothing of it."""
+        self._start += timedelta(seconds=seconds)
+
 
 class LoopClock:
     """The running loop's time, virtual or real, as a clock."""

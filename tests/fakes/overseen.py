@@ -20,7 +20,14 @@ from meta_agents.overseer_machine import Readings
 from roboinvest.app.language_models import OpenedModels
 from roboinvest.app.overseer import Oversight
 from roboinvest.app.roster import NODES
-from roboinvest.core.events import AlertRaised, AlertResolved, Event, ServiceFailed, TickCompleted
+from roboinvest.core.events import (
+    AlertRaised,
+    AlertResolved,
+    Asks,
+    Event,
+    ServiceFailed,
+    TickCompleted,
+)
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.oversight.fingerprints import fingerprint_of
 from roboinvest.core.oversight.spans import SpanKind
@@ -123,7 +130,9 @@ class Trading:
                 await world.oversight.models.model.ask(ASKED, None)
                 world.decide()
             now_at = world.clock.now()
-            world.bus.publish(TickCompleted(at=now_at, tick_id=f"t{self.ticks}", tick_at=now_at))
+            tick = f"t{self.ticks}"
+            asks = world.asks()
+            world.bus.publish(TickCompleted(at=now_at, tick_id=tick, tick_at=now_at, asks=asks))
 
 
 class PlantedModel:
@@ -175,6 +184,7 @@ class World:
     prompts: PromptRegistry | None = None
     installed: Installed | None = None
     decide: Callable[[], None] = lambda: None  # at each tick, several times: who is installed
+    asks: Callable[[], Asks | None] = lambda: None  # at each tick: how who is installed answered
     services: Callable[[World], Sequence[Service]] = lambda _: ()  # beside the usual ones
     parts: dict[str, Any] = field(default_factory=dict)  # what a fault needs at hand
     installs: Callable[[World], object] = lambda _: None  # says how who is installed decides

@@ -54,6 +54,7 @@ class KeptHouse:
     in_flight: InFlight = field(default_factory=InFlight)
     told: list[Event] = field(default_factory=list)
     left_open: tuple[str, ...] = ()
+    open_keys: tuple[str, ...] = ()  # of the alerts of others
 
     def __post_init__(self) -> None:
         self.rounds = Rounds(
@@ -68,6 +69,7 @@ class KeptHouse:
             publish=self.told.append,
             clock=self.clock,
             left_open=self.left_open,
+            open_keys=lambda: self.open_keys,
         )
 
     def alerts(self) -> dict[str, AlertRaised]:

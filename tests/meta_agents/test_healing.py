@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -357,15 +358,104 @@ def test_a_file_that_is_locked_makes_healing_rest_and_go_on_when_it_is_free(
     play(tmp_path, {"a": Patient()}, scene)
 
 
-def test_a_clock_that_is_set_back_leaves_no_attempt_waiting_for_ever(tmp_path: Path) -> None:
+DAYS = 86_400.0
+
+
+@pytest.mark.parametrize("by_s", [-30 * DAYS, -7_200.0, 900.0, 7_200.0, 30 * DAYS])
+def test_a_clock_that_is_set_while_an_attempt_is_open_measures_it_neither_late_nor_early(
+    tmp_path: Path, by_s: float
+) -> None:
     async def scene(place: Infirmary) -> None:
         await place.healer.heal_once()
-        place.clock.set_forward(-86_400.0 * 30)
+        place.clock.set_forward(by_s)
         await place.later(1)
+        assert place.attempts.get("heal-0").verdict is None
+        await place.later(8)
+        assert place.attempts.get("heal-0").verdict is None
+        await place.later(1.1)
+        assert place.attempts.get("heal-0").verdict is HEALED
+        elapsed = [place.clock.now() - since for _, since in place.ward.measured]
+        assert any(timedelta(minutes=10) < each < timedelta(minutes=11) for each in elapsed)
+
+    play(tmp_path, {"a": Patient(cured_by=frozenset({Rung.RESTART}))}, scene)
+
+
+@pytest.mark.parametrize("by_s", [-7_200.0, 7_200.0])
+def test_a_clock_that_is_set_frees_no_action_and_forbids_none_for_longer_than_an_hour(
+    tmp_path: Path, by_s: float
+) -> None:
+    async def scene(place: Infirmary) -> None:
+        for _ in range(3):
+            await place.later(10.1)
+        assert len(place.rows()) == 3
+        place.clock.set_forward(by_s)
+        await place.later(10.1)
+        assert len(place.rows()) == 3  # three within an hour, whatever the clock says
+        await place.later(40)
+        assert len(place.rows()) == 4
+
+    traits = frozenset({Trait.SUPERVISED, Trait.HOOKED, Trait.ASKS_MODELS})
+    play(tmp_path, {"a": Patient(cause=Cause.UNKNOWN, traits=traits)}, scene)
+
+
+def test_a_clock_that_was_set_back_between_two_lives_leaves_no_attempt_waiting_for_ever(
+    tmp_path: Path,
+) -> None:
+    async def begun(place: Infirmary) -> None:
+        await place.healer.heal_once()
+
+    async def next_life(place: Infirmary) -> None:
+        place.clock.set_forward(-86_400.0 * 30)
+        await place.healer.heal_once()
         assert place.attempts.get("heal-0").verdict is Verdict.UNKNOWN
         assert "the clock was set back" in place.attempts.get("heal-0").reason
+        again = place.attempts.get("heal-50")  # it has no effect that anybody measured
+        assert (again.rung, again.verdict) == (Rung.RESTART, None)
 
-    play(tmp_path, {"a": Patient()}, scene)
+    play(tmp_path, {"a": Patient()}, begun)
+    play(tmp_path, {"a": Patient()}, next_life, first_id=50)
+
+
+def test_actions_of_a_life_that_lies_in_the_future_count_for_an_hour_and_not_for_a_month(
+    tmp_path: Path,
+) -> None:
+    traits = frozenset({Trait.SUPERVISED, Trait.HOOKED, Trait.ASKS_MODELS})
+    patients = {"a": Patient(cause=Cause.UNKNOWN, traits=traits)}
+
+    async def three(place: Infirmary) -> None:
+        for _ in range(4):
+            await place.later(10.1)
+
+    async def next_life(place: Infirmary) -> None:
+        place.clock.set_forward(-86_400.0 * 30)
+        await place.later(30)
+        assert len(place.rows()) == 3
+        await place.later(29)
+        assert len(place.rows()) == 3
+        await place.later(32)
+        assert len(place.rows()) == 4
+
+    play(tmp_path, patients, three)
+    play(tmp_path, patients, next_life, first_id=50)
+
+
+def test_an_attempt_of_an_earlier_life_waits_for_no_more_than_all_of_its_time(
+    tmp_path: Path,
+) -> None:
+    async def begun(place: Infirmary) -> None:
+        await place.healer.heal_once()
+
+    async def next_life(place: Infirmary) -> None:
+        place.clock.set_forward(-240.0)  # which nobody can tell from a stamp that is a bit off
+        await place.healer.heal_once()
+        await place.later(9)
+        place.clock.set_forward(-3_600.0)
+        assert place.attempts.get("heal-0").verdict is None
+        await place.later(1.1)
+        assert place.attempts.get("heal-0").verdict is not None
+
+    play(tmp_path, {"a": Patient()}, begun)
+    play(tmp_path, {"a": Patient()}, next_life, first_id=50)
 
 
 def test_the_ladder_of_what_is_essential_ends_with_a_halt_and_a_clean_process(

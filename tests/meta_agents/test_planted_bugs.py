@@ -60,10 +60,10 @@ class TrustsTheReturn(Healer):
 class HealsByAge(Healer):
     """Takes an hour that went by for a recovery."""
 
-    async def _settle(self, attempt: HealAttempt, now: Any) -> HealAttempt:
-        if now - attempt.at > timedelta(hours=1):
+    async def _settle(self, attempt: HealAttempt) -> HealAttempt:
+        if self._clock.now() - attempt.at > timedelta(hours=1):
             return await self._close(attempt, Verdict.HEALED, "it is over an hour old", 0.0)
-        return await super()._settle(attempt, now)
+        return await super()._settle(attempt)
 
 
 class ResolvesByAge(Healer):
@@ -89,7 +89,7 @@ class SleepsFirst(Healer):
 class ClimbsUnmeasured(Healer):
     """Takes what nobody measured for what was measured as bad, and goes on climbing."""
 
-    async def _settle(self, attempt: HealAttempt, now: Any) -> HealAttempt:
+    async def _settle(self, attempt: HealAttempt) -> HealAttempt:
         return await self._close(attempt, Verdict.NOT_HEALED, "nobody knows", 0.9)
 
 

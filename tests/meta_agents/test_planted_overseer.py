@@ -224,14 +224,14 @@ def test_an_array_that_is_forced_into_an_object_is_caught(
 class ActingIsHealing(Healer):
     """Takes a rung that was pulled for a recovery."""
 
-    async def _settle(self, attempt: HealAttempt, now: Any) -> HealAttempt:
+    async def _settle(self, attempt: HealAttempt) -> HealAttempt:
         return await self._close(attempt, Verdict.HEALED, "it was restarted", 0.0)
 
 
 class GivesUp(Healer):
     """Does not say that a rung did not help, and so pulls no other."""
 
-    async def _settle(self, attempt: HealAttempt, now: Any) -> HealAttempt:
+    async def _settle(self, attempt: HealAttempt) -> HealAttempt:
         return await self._close(attempt, Verdict.UNKNOWN, "who knows", None)
 
 

@@ -7,6 +7,7 @@ by then where they do not, so that no bar is in the process before its time.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,10 +16,12 @@ from typing import Final
 
 import numpy as np
 
-from roboinvest.core.errors import BadInput, TryLater
+from roboinvest.core.errors import BadInput, StrategyFailed, TryLater
 from roboinvest.core.market.bars import Floats
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.orders import Side
+from roboinvest.core.oversight.evidence import Nature, Origin, nature_of
+from roboinvest.core.oversight.fingerprints import error_of, line_of
 from roboinvest.core.signal_levels import Signs, when
 from roboinvest.core.signals import ClosedBar
 from roboinvest.core.strategy import Entry, Held, Moment, Number
@@ -32,6 +35,16 @@ _REOPEN_ROWS: Final = 400  # not asked about: a new walk that is given them is q
 _MOST_ROWS: Final = 20_000  # of a kept walk, so that its CPU limit stays short
 _MOST_SYMBOLS: Final = 16  # whose rows are kept
 _ATTEMPTS: Final = 3
+_RAISED: Final = re.compile(
+    r"(?:line (?P<line>\d{1,6}): )?(?P<kind>[A-Za-z_]\w{0,39}): ?(?P<text>.*)"
+)
+_KINDS: Final = {  # what errors are called that are none of Python's
+    Fault.CPU: "TooMuchProcessor",
+    Fault.CRASHED: "Crashed",
+    Fault.OUTPUT: "BadOutput",
+    Fault.SIGNALS: "BadSignals",
+    Fault.UNSTEADY: "Unsteady",
+}
 _MARKS: Final = frozenset(
     {0.0}
     | {side + a + b for side in (LONG, SHORT) for a in (0.0, HAS_STOP) for b in (0.0, HAS_TARGET)}
@@ -63,10 +76,35 @@ def fault_of(stamp: str, doing: str, outcome: Outcome) -> BadInput | TryLater:
     if outcome.again:
         return TryLater(f"{stamp}: the box did not get through {doing}: {outcome.detail}")
     if outcome.fault is Fault.CODE:
-        return BadInput(f"{stamp}: {doing} failed with {outcome.detail}")
-    if outcome.fault is Fault.UNSTEADY:
-        return BadInput(f"{stamp}: {doing} cannot be trusted: {outcome.detail}")
-    return BadInput(f"{stamp}: the box ended it: {outcome.fault}: {outcome.detail} ({doing})")
+        found = StrategyFailed(f"{stamp}: {doing} failed with {outcome.detail}")
+    elif outcome.fault is Fault.UNSTEADY:
+        found = StrategyFailed(f"{stamp}: {doing} cannot be trusted: {outcome.detail}")
+    else:
+        ended = f"the box ended it: {outcome.fault}: {outcome.detail}"
+        found = StrategyFailed(f"{stamp}: {ended} ({doing})")
+    found.line = _line_of(outcome)
+    return found
+
+
+def _line_of(outcome: Outcome) -> str:
+    """Return the line by which a fault of a candidate is counted.
+
+    It is the candidate's own whatever it raised: a class of errors that would be somebody else's
+    fault out here, or is only called so, is none of ours in there.
+    """
+    if outcome.fault is not Fault.CODE:
+        kind = _KINDS.get(outcome.fault, "Ended") if outcome.fault is not None else "Ended"
+        return line_of(kind, origin=Origin.OWN, text=outcome.detail)
+    said = _RAISED.match(outcome.detail)
+    if said is None:
+        return line_of("Raised", origin=Origin.OWN, text=outcome.detail)
+    where = f"strategy.py:{said['line']}" if said["line"] else ""
+    for kind in (said["kind"], f"Boxed{said['kind']}", "Raised"):
+        line = line_of(kind, origin=Origin.OWN, where=where, text=said["text"])
+        seen = error_of(line, 1.0)
+        if seen is not None and nature_of(seen) in (Nature.OWN, Nature.HUNGRY):
+            break
+    return line
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,14 @@ import structlog
 
 from meta_agents.overseer_evidence import Terms
 from roboinvest.app.overseeing.parts import Parts, Surroundings
-from roboinvest.app.roster import USUAL, card_of_revision, cards_of, metadata_of, terms_of
+from roboinvest.app.roster import (
+    USUAL,
+    card_of_revision,
+    card_of_strategy,
+    cards_of,
+    metadata_of,
+    terms_of,
+)
 from roboinvest.core.errors import BadInput, BadSettings, Refused, TryLater
 from roboinvest.core.events import Severity
 from roboinvest.core.oversight.agents import AgentCard
@@ -58,6 +65,7 @@ class Registrar:
     async def look(self) -> None:
         """Compare who is there with who is watched."""
         fresh = await self._take_services()
+        self._renew_strategy()
         troubles = dict(self._unregistered)
         try:
             found = await self._parts.threads.do("a look at the revisions", self._in_force.look)
@@ -113,8 +121,14 @@ class Registrar:
     def _not_installed(self, found: Iterable[Revision]) -> Iterable[Revision]:
         """Leave out the one that decides: it is watched as the strategy that it is."""
         installed = self._parts.installed
+        seat = None if installed is None else installed.seat
         runs = installed.revision if installed is not None else ""
-        return (each for each in found if not (runs and each.revision_id.startswith(runs)))
+        return (
+            each
+            for each in found
+            if not (runs and each.revision_id.startswith(runs))
+            and (seat is None or each.agent_id != seat.agent)
+        )
 
     async def _taken(self, card: AgentCard, terms: Terms, troubles: dict[str, str]) -> bool:
         known = self._overseer.terms.get(card.name)
@@ -129,6 +143,14 @@ class Registrar:
             troubles[card.name] = f"{card.name} is not watched: {error}"
             return False
         return True
+
+    def _renew_strategy(self) -> None:
+        """Feel the pulse of an installed strategy anew where another revision took its place."""
+        installed = self._parts.installed
+        card = None if installed is None else card_of_strategy(installed)
+        if card is None or card == self._overseer.roster.cards.get(card.name, card):
+            return
+        self._overseer.renew(card)
 
     def _renew(self, wanted: Mapping[str, AgentCard], troubles: dict[str, str]) -> None:
         for name, card in wanted.items():

@@ -40,7 +40,7 @@ from roboinvest.app.overseeing.hooks import offer_hooks
 from roboinvest.app.overseeing.parts import Parts, Surroundings
 from roboinvest.app.overseeing.registrar import Registrar
 from roboinvest.app.reviews import SCHEMAS, Reviews, Watched
-from roboinvest.app.roster import PAYERS, PROMPTS, STRATEGY, TOUCHING_MONEY, USUAL
+from roboinvest.app.roster import PAYERS, PROMPTS, STRATEGY, TOUCHING_MONEY, USUAL, name_of
 from roboinvest.core.errors import BadInput
 from roboinvest.core.events import AlertRaised, Event
 from roboinvest.core.oversight.agents import AgentKind
@@ -53,6 +53,7 @@ from roboinvest.runtime.oversight.attempts import HealAttempts
 from roboinvest.runtime.oversight.file import FILE_NAME, OverseerFile
 from roboinvest.runtime.reports.overseer_line import OverseerLine
 from roboinvest.runtime.supervision.service import Service
+from roboinvest.trading.installed_strategy import Installed
 
 HEALED: Final = "heal."  # begins the keys of ladders that came to their end
 ID_BYTES: Final = 6
@@ -78,7 +79,7 @@ class Watch:
             publish=parts.bus.publish,
             account=around.account,
         )
-        tried = Tried(self.keeper, parts.threads, parts.clock)
+        tried = Tried(parts.clock)
         self._standing = Standing(
             parts.overseer, self.keeper, tried, parts.threads, observes_only=parts.observes_only
         )
@@ -194,7 +195,7 @@ class Watch:
         card = parts.overseer.roster.cards.get(agent)
         is_generated = card is not None and card.kind is AgentKind.GENERATED
         is_generated = is_generated and not agent.startswith(STRATEGY)
-        runs_revision = parts.installed is not None and bool(parts.installed.revision)
+        goes_along = parts.installed is not None and parts.installed.seat is not None
         found = {
             Trait.SUPERVISED: status is not None,
             Trait.ESSENTIAL: is_down and (agent == PROCESS or (status and status.essential)),
@@ -202,7 +203,7 @@ class Watch:
             Trait.ASKS_MODELS: parts.asks_models and agent in PROMPTS,
             Trait.PROMPTED: parts.models.prompts is not None and agent in PROMPTS,
             Trait.NEW_WORDS: self._has_new_words(agent),
-            Trait.REVISED: is_generated or (runs_revision and agent.startswith(STRATEGY)),
+            Trait.REVISED: is_generated or (goes_along and agent.startswith(STRATEGY)),
             Trait.TOUCHES_MONEY: is_down and agent in TOUCHING_MONEY,
             Trait.HALTED: parts.gate.halt is not None,
         }
@@ -235,12 +236,14 @@ class Watch:
         parts, tree, governed = self._parts, self._around.tree, self._governed
         limits = governor_limits(parts.settings)
         payers = {agent: payer for payer, agent in PAYERS.items()}
+        authors = _authors_of(parts.installed)
+        put_away = Renamed(quarantines(governed, tree, limits), authors)
         ports: dict[Rung, HealPort] = {
             Rung.RESTART: Restarts(tree),
             Rung.RECONNECT: Reconnects(parts.hooks),
             Rung.DEGRADE: Renamed(Degrades(parts.switch), payers),
-            Rung.REVISION_ROLLBACK: rollbacks(governed),
-            Rung.QUARANTINE: WhileDown(quarantines(governed, tree, limits), self._is_down),
+            Rung.REVISION_ROLLBACK: Renamed(rollbacks(governed), authors),
+            Rung.QUARANTINE: WhileDown(put_away, self._is_down),
             Rung.CODE_PROPOSAL: ProposalsOnDemand(governed),
             Rung.HALT_TRADING: Halts(parts.halt_file, parts.threads),
             Rung.ESCALATE: Escalations(parts.fuse),
@@ -279,6 +282,17 @@ class Watch:
     def _looked(self) -> None:
         if self.healer is not None:
             self.healer.look_again()
+
+
+def _authors_of(installed: Installed | None) -> dict[str, str]:
+    """Return by our name the agent whose alias an installed strategy goes along with.
+
+    One that was chosen for good, by its digits, goes along with none: to move the alias would not
+    change what decides here.
+    """
+    if installed is None or installed.seat is None:
+        return {}
+    return {name_of(installed): installed.seat.agent}
 
 
 def _keeper_of(parts: Parts, *, left_open: bool) -> FileKeeper:

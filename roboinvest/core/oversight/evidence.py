@@ -18,6 +18,7 @@ from roboinvest.core.oversight.health import Status
 from roboinvest.core.text.cleaning import clean
 
 DISK_SILENT: Final = "DiskSilent"  # the kind of error of a disk that does not answer
+TOO_SLOW: Final = "TooSlow"  # the kind of error of a strategy that did not answer in time
 SILENCE: Final = "silence"  # the kind of error of a vendor who answers late or not, without one
 _MAX_TEXT: Final = 160  # characters
 
@@ -156,6 +157,7 @@ _KINDS: Final[dict[Nature, frozenset[str]]] = {
 _HUNGRY: Final = frozenset(
     {"KeyError", "IndexError", "ZeroDivisionError", "ValueError", "StopIteration", "LookupError"}
     | {"StatisticsError", "BadInput", "InvalidOperation", "JSONDecodeError", "ValidationError"}
+    | {TOO_SLOW}
 )
 _NUMBERS: Final[dict[Nature, frozenset[int]]] = {
     Nature.RESOURCE: frozenset(

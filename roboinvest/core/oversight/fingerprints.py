@@ -28,11 +28,14 @@ _LINE: Final = re.compile(
 _HTTP_LINE: Final = re.compile(r"Http (?P<status>\d{3})(?: (?P<code>\w+))?")
 
 
-def fingerprint_of(error: BaseException) -> str:
-    """Return the line of an exception; of a group, that of the first that counts."""
+def fingerprint_of(error: BaseException, *, past_libraries: bool = False) -> str:
+    """Return the line of an exception; of a group, that of the first that counts.
+
+    `past_libraries` blames the code that called a library, and not the library that raised.
+    """
     if isinstance(error, BaseExceptionGroup):
-        return fingerprint_of(error.exceptions[0])
-    origin, where = _raised_at(error.__traceback__)
+        return fingerprint_of(error.exceptions[0], past_libraries=past_libraries)
+    origin, where = _raised_at(error.__traceback__, past_libraries=past_libraries)
     bases = [each.__name__ for each in type(error).__mro__[1:2] if each.__name__ not in _PLAIN]
     number = error.errno if isinstance(error, OSError) else None
     return line_of(
@@ -104,11 +107,13 @@ def http_of(line: str, count: float, provider: str) -> HttpSeen | None:
     )
 
 
-def _raised_at(trace: TracebackType | None) -> tuple[Origin, str]:
+def _raised_at(trace: TracebackType | None, *, past_libraries: bool) -> tuple[Origin, str]:
     """Return whose code raised, and where: the innermost frame that is anybody's."""
     for path, line in reversed(list(_frames(trace))):
         where = f"{path.rpartition('/')[2]}:{line}"
         if any(mark in path for mark in _VENDORS):
+            if past_libraries:
+                continue
             return Origin.VENDOR, where
         if not any(mark in path for mark in _NOBODYS):
             return Origin.OWN, where

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from roboinvest.core.errors import TryLater
@@ -33,17 +34,24 @@ class RevisionsInForce:
         """
         seen = tuple(map(_state_of, (self._path, self._path.with_name(f"{FILE_NAME}-wal"))))
         if seen != self._seen:
-            self._found = self._read() if seen[0] != _ABSENT else ()
+            read = seen[0] != _ABSENT
+            self._found = self._read(RevisionBook.in_force) if read else ()
             self._seen = seen
         return self._found
 
-    def _read(self) -> tuple[Revision, ...]:
+    def of(self, agent: str) -> tuple[Revision, ...]:
+        """Return every revision of an agent, oldest first; raises as `look`."""
+        if _state_of(self._path) == _ABSENT:
+            return ()
+        return self._read(lambda book: book.revisions(agent))
+
+    def _read(self, work: Callable[[RevisionBook], tuple[Revision, ...]]) -> tuple[Revision, ...]:
         with contextlib.closing(open_reader(self._path, KIND)) as connection:
             try:
                 known = "SELECT 1 FROM sqlite_master WHERE name = 'revisions'"
                 if connection.execute(known).fetchone() is None:
                     return ()
-                return RevisionBook(connection).in_force()
+                return work(RevisionBook(connection))
             except sqlite3.Error as error:
                 raise TryLater(
                     f"{self._path} cannot be read now ({in_words(error)}); try again"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import structlog
@@ -19,7 +19,7 @@ from roboinvest.core.events import Event, Severity
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.standing_alerts import StandingAlerts
 from roboinvest.runtime.supervision.service import ServiceContext
-from roboinvest.runtime.upkeep.notices import questions, vetoes
+from roboinvest.runtime.upkeep.notices import behind, questions, vetoes
 from roboinvest.runtime.upkeep.rounds import Rounds
 from roboinvest.runtime.upkeep.standing import GovernanceStanding, Seen
 from roboinvest.runtime.vendors.calls import VendorCalls
@@ -45,6 +45,7 @@ class GovernanceKeeper:
         publish: Callable[[Event], None],
         clock: Clock,
         left_open: Iterable[str] = (),
+        open_keys: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Take what goes round.
 
@@ -56,13 +57,14 @@ class GovernanceKeeper:
             publish: hears of the alerts.
             clock: of the alerts.
             left_open: keys of the alerts that an earlier run left open, without `ALERT_PREFIX`.
+            open_keys: of every alert that is open now: questions may follow from one.
         """
         self._rounds, self._calls = rounds, calls
         self._every_s, self._whole_every_s = every_s, whole_every_s
         self._clock = clock
         self._standing = GovernanceStanding()
         self._anchored = ""  # the digest that was logged last
-        self._alerts = _Alerts(publish, tuple(left_open))
+        self._alerts = _Alerts(publish, tuple(left_open), open_keys)
         self._log = structlog.get_logger("roboinvest.governance")
 
     def standing(self) -> GovernanceStanding:
@@ -120,7 +122,14 @@ class GovernanceKeeper:
 class _Alerts:
     """What stands, each cause once; what could not be seen this time stands as it was told."""
 
-    def __init__(self, publish: Callable[[Event], None], left_open: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Event], None],
+        left_open: tuple[str, ...],
+        open_keys: Callable[[], Collection[str]],
+    ) -> None:
+        self._open_keys = open_keys
+
         def alerts(name: str, severity: Severity, kind: str, over: str) -> StandingAlerts:
             found = StandingAlerts(
                 f"{ALERT_PREFIX}{name}.", kind=kind, over=over, publish=publish, severity=severity
@@ -154,7 +163,8 @@ class _Alerts:
             self._storm.tell({} if found is None else {"quarantine": found.text}, now)
         if (waiting := seen.open_proposals) is not None:
             self._vetoes.tell(vetoes(waiting), now)
-            self._questions.tell(questions(waiting), now)
+            under = behind(waiting, self._open_keys())
+            self._questions.tell(questions(waiting), now, under=under)
 
 
 def _broken(seen: Seen) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from roboinvest.core.approvals import Filed
@@ -11,6 +12,8 @@ from roboinvest.core.proposals import Level
 MOST_TOLD: Final = 20  # one by one; the rest by their number
 _LONGEST: Final = 160  # characters of a reason: it is somebody's prose
 _REST: Final = "the_rest"
+_OF_AGENTS: Final = ("agent.", "service.", "heal.")  # begin the keys of alerts on agents
+_NO_SUBJECT: Final = re.compile(r"[^A-Za-z0-9_.:/@+-]")  # which a name may have, and a subject not
 
 
 def vetoes(found: Iterable[Filed]) -> Mapping[str, str]:
@@ -23,6 +26,27 @@ def questions(found: Iterable[Filed]) -> Mapping[str, str]:
     """Return by name what waits for a person."""
     told = {_name(each): _question(each) for each in found if each.level is Level.L3}
     return _shortened(told, "wait for a person")
+
+
+def behind(found: Iterable[Filed], open_keys: Collection[str]) -> Mapping[str, str]:
+    """Return by name the key of the open alert that a question follows from, where there is one.
+
+    A request about an agent that is not well follows from the alert on that agent: "agent.NAME",
+    or the one that its own keeper raised.
+    """
+    by_subject = {
+        _NO_SUBJECT.sub("-", key.removeprefix(start)): key
+        for start in reversed(_OF_AGENTS)  # the first one counts
+        for key in open_keys
+        if key.startswith(start)
+    }
+    keys = {_name(each): by_subject.get(_about(each)) for each in found}
+    return {name: key for name, key in keys.items() if key is not None}
+
+
+def _about(filed: Filed) -> str:
+    """Return whom a proposal is about: "NAME", of "NAME/fix"."""
+    return filed.proposal.subject.partition("/")[0]
 
 
 def _name(filed: Filed) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from roboinvest.core.approvals import ProposalState
 from roboinvest.core.events import Severity
+from roboinvest.core.proposals import ProposalKind
 from roboinvest.core.revisions.lifecycle import State
 from roboinvest.runtime.governance.inbox import Inbox
 from roboinvest.runtime.in_flight import InFlight
@@ -108,6 +109,34 @@ async def test_what_needs_a_person_asks_once_until_it_is_decided_or_over(
     await house.keeper.look(whole=False)
     assert house.alerts() == {}
     assert lives[0].file.rows()[-1].entry.kind == "proposal.expired"
+
+
+@pytest.mark.parametrize(
+    ("subject", "key"),
+    [
+        ("strategy-dip@2/fix", "agent.strategy dip@2"),
+        ("feed/fix", "service.feed"),
+        ("WorldMonitorAgent/fix", "agent.WorldMonitorAgent"),
+        ("somebody/fix", None),
+        ("well-known", None),
+    ],
+)
+async def test_a_request_about_an_agent_that_is_not_well_follows_from_that_agents_alert(
+    house: KeptHouse, lives: Lives, subject: str, key: str | None
+) -> None:
+    house.open_keys = (
+        *("agent.strategy dip@2", "service.feed", "heal.WorldMonitorAgent"),
+        *("agent.WorldMonitorAgent", "data.well-known", "governance.question.p9"),
+    )
+    fix: dict[str, Any] = {
+        "kind": ProposalKind.REFINEMENT,
+        "subject": subject,
+        "before": None,
+        "undo": "reject",
+    }
+    lives[1].propose(a_proposal(**fix, after='{"work":"fix"}'))
+    await house.keeper.look(whole=False)
+    assert house.alerts()["question.p0"].caused_by == key
 
 
 async def test_another_version_is_told_anew(house: KeptHouse, lives: Lives) -> None:
