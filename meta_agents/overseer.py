@@ -23,7 +23,9 @@ from roboinvest.core.oversight.thresholds import Thresholds
 from roboinvest.core.oversight.vitals import Vitals, VitalSigns
 from roboinvest.core.ports import Clock
 
-SLICE: Final = 50  # agents that are judged before others have their turn
+SLICE_S: Final = 0.005  # for which a look keeps the loop to itself before others have their turn
+SLICE: Final = 100  # agents that are judged before that, on a clock that stands still meanwhile
+_AT_ONCE: Final = 10  # between two glances at the clock
 _OF_SILENCE: Final = frozenset({"hangs", "ended", "no rule"})  # rules that a quarantine explains
 DOWN: Final = frozenset({Status.FAILING, Status.OFFLINE})
 GAUGE: Final = "gauge "  # begins what is found of a level
@@ -46,8 +48,38 @@ class HealthPass:
     @property
     def unwell(self) -> tuple[str, ...]:
         """Return who is not well: those that are down first, then by name."""
-        names = [name for name, each in self.healths.items() if each.status is not Status.HEALTHY]
+        names = self.causes
         return tuple(sorted(names, key=lambda name: (self.healths[name].status not in DOWN, name)))
+
+    @property
+    def statuses(self) -> Mapping[Status, int]:
+        """Return how many agents are in each status, the best first."""
+        found = dict.fromkeys(Status, 0)
+        for name in self.causes:
+            found[self.healths[name].status] += 1
+        return {**found, Status.HEALTHY: len(self.healths) - len(self.causes)}
+
+
+class Breath:
+    """Lets others have their turn when one has kept the loop to itself for long enough."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin to keep it."""
+        self._clock = clock
+        self._begun, self._longest_s = clock.monotonic(), 0.0
+
+    async def taken(self, number: int) -> None:
+        """Let the others have it if the time is used up, or every `SLICE` things."""
+        held_s = self._clock.monotonic() - self._begun
+        if held_s < SLICE_S and number % SLICE:
+            return
+        self._longest_s = max(self._longest_s, held_s)
+        await asyncio.sleep(0)
+        self._begun = self._clock.monotonic()
+
+    def longest_s(self) -> float:
+        """Return the longest time for which nobody else had a turn."""
+        return max(self._longest_s, self._clock.monotonic() - self._begun)
 
 
 class Overseer:
@@ -166,32 +198,30 @@ class Overseer:
         felt = await asyncio.gather(*senses, return_exceptions=True)
         self.blind = tuple(fingerprint_of(each) for each in felt if each is not None)
         before = self.last.healths if self.last is not None else {}
-        cards = dict(self._roster.cards)
+        cards, breath = dict(self._roster.cards), Breath(self._clock)
         healths: dict[str, AgentHealth] = {}
-        begun, longest = self._clock.monotonic(), 0.0
         for number, card in enumerate(cards.values(), start=1):
             vitals = self._vitals.get(card.name)
             if vitals is not None:  # it may have been retired meanwhile
                 limits, old = self.limits_of(card.name), before.get(card.name)
                 healths[card.name] = judge(card, vitals.snapshot(at), limits, now, old)
-            if number % SLICE == 0:
-                longest = max(longest, self._clock.monotonic() - begun)
-                await asyncio.sleep(0)
-                begun = self._clock.monotonic()
+            if number % _AT_ONCE == 0:
+                await breath.taken(number)
         unwell = [name for name, each in healths.items() if each.status is not Status.HEALTHY]
         causes: dict[str, Diagnosis] = {}
         for number, name in enumerate(unwell, start=1):
             seen = evidence_of(cards[name], healths[name], self._terms, healths)
             causes[name] = self._known(name, classify(seen))
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+            if number % _AT_ONCE == 0:
+                await breath.taken(number)
+        await breath.taken(len(unwell))
         self.last = HealthPass(
             at=now,
             cards=cards,
             healths=healths,
             causes=causes,
             roots=self._roots(unwell, healths, causes),
-            longest_hold_s=max(longest, self._clock.monotonic() - begun),
+            longest_hold_s=breath.longest_s(),
         )
         return self.last
 
@@ -202,10 +232,8 @@ class Overseer:
 
     def statuses(self) -> Mapping[str, int]:
         """Return how many agents are in each status, by the last look."""
-        found = dict.fromkeys((status.value for status in Status), 0)
-        for each in self.last.healths.values() if self.last is not None else ():
-            found[each.status.value] += 1
-        return found
+        found = dict.fromkeys(Status, 0) if self.last is None else self.last.statuses
+        return {status.value: count for status, count in found.items()}
 
     def gauges(self) -> Mapping[str, float]:
         """Return every gauge of the machine and the process, by the last look."""

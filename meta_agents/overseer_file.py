@@ -138,19 +138,13 @@ class OnFile:
 class Tried:
     """What healing did lately, as the file has it; what it had, while the file is away."""
 
-    def __init__(self, keeper: FileKeeper, threads: Threads, clock: Clock) -> None:
-        self._keeper, self._threads, self._clock = keeper, threads, clock
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._newest: dict[str, HealAttempt] = {}
 
-    async def read(self) -> None:
-        """Read the newest attempts."""
-        try:
-            file = await self._keeper.file()
-            found = await self._threads.do("reading attempts", lambda: _newest(file))
-        except (TryLater, BadSettings) as error:
-            await self._keeper.lost(error)
-            return
-        self._newest = {each.agent: each for each in reversed(found)}
+    def take(self, newest: Sequence[HealAttempt]) -> None:
+        """Take the newest attempts, the newest first."""
+        self._newest = {each.agent: each for each in reversed(newest)}
 
     def words(self) -> Mapping[str, str]:
         """Return what was tried last, by agent."""
@@ -171,8 +165,12 @@ class Tried:
         return f"after {last.rung.words} ({last.attempt_id}): {last.reason}"
 
 
-def _newest(file: OverseerFile) -> Sequence[HealAttempt]:
-    """Return the newest attempts, from the disk and not from what memory has of it."""
+def newest_attempts(file: OverseerFile) -> Sequence[HealAttempt]:
+    """Return them, the newest first, from the disk and not from what memory has of it; blocking.
+
+    Raises:
+        TryLater, BadSettings: the file cannot be used.
+    """
     file.require_ours()
     return HealAttempts(file).newest(_NEWEST)
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
+from heapq import nsmallest
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,7 +24,7 @@ from meta_agents.overseer_machine import FOLDER
 from roboinvest.core.errors import TryLater
 from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity
 from roboinvest.core.oversight.causes import Diagnosis
-from roboinvest.core.oversight.health import AgentHealth
+from roboinvest.core.oversight.health import AgentHealth, Status
 from roboinvest.runtime.oversight.threads import Threads
 from roboinvest.runtime.reports.health import (
     MOST_LISTED,
@@ -119,6 +120,7 @@ class HealthService:
     async def look_once(self) -> HealthPass:
         """Look at everybody once, and hand on what was found."""
         found = await self._overseer.look()
+        await asyncio.sleep(0)  # of thousands it takes some milliseconds to hand on what was found
         self._ward.take(found.at, _to_heal(found), found.causes, found.roots)
         self._alerts.tell(found, self._overseer.terms)
         self._tell_blindness(found.at)
@@ -173,19 +175,18 @@ def _to_heal(found: HealthPass) -> Mapping[str, AgentHealth]:
     A service that failed lately and runs again was healed by its supervisor; one restart more
     would only take the credit for it.
     """
-    return {
-        name: each
-        for name, each in found.healths.items()
-        if any(finding.what != f"gauge {FAILURES}" for finding in each.findings)
-        or not each.findings
+    left_out = {
+        name
+        for name in found.causes
+        if (findings := found.healths[name].findings)
+        and all(finding.what == f"gauge {FAILURES}" for finding in findings)
     }
+    if not left_out:
+        return found.healths
+    return {name: each for name, each in found.healths.items() if name not in left_out}
 
 
 def _written(reports: Path, found: HealthPass, tried: Mapping[str, str]) -> None:
-    healths = sorted(
-        found.healths.values(),
-        key=lambda each: worst_first(each.status.value, each.since, each.name),
-    )
     lines = (
         agent_line(
             found.cards[each.name],
@@ -193,7 +194,25 @@ def _written(reports: Path, found: HealthPass, tried: Mapping[str, str]) -> None
             because_of=found.roots.get(each.name),
             tried=tried.get(each.name),
         )
-        for each in healths[:MOST_LISTED]
+        for each in _listed(found)
     )
-    statuses = (each.status.value for each in healths)
-    write_health(reports, health_report(found.at, lines, statuses=statuses))
+    counts = {status.value: count for status, count in found.statuses.items()}
+    write_health(reports, health_report(found.at, lines, counts=counts))
+
+
+def _listed(found: HealthPass) -> list[AgentHealth]:
+    """Return the worst, and so many that the list is full: never all of thousands sorted at once.
+
+    A sort keeps the interpreter to itself from its beginning to its end, whatever thread it is in.
+    """
+    unwell = [found.healths[name] for name in found.causes]
+    if len(unwell) < MOST_LISTED:
+        well = (each for each in found.healths.values() if each.status is Status.HEALTHY)
+        unwell += nsmallest(
+            MOST_LISTED - len(unwell), well, key=lambda each: (each.since, each.name)
+        )
+    return nsmallest(
+        MOST_LISTED,
+        unwell,
+        key=lambda each: worst_first(each.status.value, each.since, each.name),
+    )

@@ -8,14 +8,14 @@ costs these figures, and the line says why.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from meta_agents.governance_meeting import EVERY, NAME
 from meta_agents.overseer import Overseer
-from meta_agents.overseer_file import FileKeeper, Tried
+from meta_agents.overseer_file import FileKeeper, Tried, newest_attempts
 from roboinvest.core.errors import BadSettings, TryLater
 from roboinvest.core.oversight.decisions import UNDER_WAY, DecisionState
 from roboinvest.core.oversight.healing_record import HealAttempt
@@ -40,6 +40,7 @@ class _OnFile:
     under_repair: tuple[HealAttempt, ...] = ()
     next_meeting: datetime | None = None
     open_decisions: int | None = None
+    newest: Sequence[HealAttempt] = ()
 
 
 class Standing:
@@ -67,10 +68,12 @@ class Standing:
         self._readings += 1
         if not due:
             return
-        await self._tried.read()
         try:
             file = await self._keeper.file()
-            self._known = await self._threads.do("reading the standing", lambda: self._read(file))
+            # One job for both: each has a thread wake up, every minute of the year.
+            found = await self._threads.do("reading the standing", lambda: self._read(file))
+            self._tried.take(found.newest)
+            self._known = found
         except (TryLater, BadSettings) as error:
             self._trouble = str(error)
             await self._keeper.lost(error)
@@ -99,16 +102,16 @@ class Standing:
             reason = f"its memory is away, so that nothing is healed: {self._trouble}"
         if last is None:
             return OverseerLine(state="starting", reason=reason)
-        states = [health.status for health in last.healths.values()]
+        counts = last.statuses
         return OverseerLine(
             state="observing" if self._observes_only else "watching",
             reason=reason,
             looked_at=last.at,
-            total_agents=len(states),
-            healthy_agents=states.count(Status.HEALTHY),
-            degraded_agents=states.count(Status.DEGRADED),
-            failing_agents=states.count(Status.FAILING),
-            offline_agents=states.count(Status.OFFLINE),
+            total_agents=len(last.healths),
+            healthy_agents=counts[Status.HEALTHY],
+            degraded_agents=counts[Status.DEGRADED],
+            failing_agents=counts[Status.FAILING],
+            offline_agents=counts[Status.OFFLINE],
             healing=healing,
             next_meeting=known.next_meeting,
             open_decisions=known.open_decisions,
@@ -116,10 +119,12 @@ class Standing:
 
     @staticmethod
     def _read(file: OverseerFile) -> _OnFile:
+        newest = newest_attempts(file)
         return _OnFile(
             under_repair=HealAttempts(file).open(),
             next_meeting=Cadence(file, NAME, EVERY).standing().next_at,
             open_decisions=file.read(_open_decisions),
+            newest=newest,
         )
 
 

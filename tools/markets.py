@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from roboinvest.core.errors import BadInput
+from roboinvest.core.events import Event
 from roboinvest.core.market.sessions import Session
 from roboinvest.core.market.values import CorporateAction, Timeframe
 from roboinvest.core.ports import Calendar, MarketFeed, NewsSource
@@ -52,6 +53,8 @@ class Market:
     is_live: bool = False  # it goes by whether we look or not
     children: tuple[Child, ...] = ()  # services that have to run for it, in order of start
     close: Callable[[], None] | None = None  # after they have stopped
+    away: Callable[[], str | None] = lambda: None  # key of the alert that its vendor is away
+    tell: Callable[[Callable[[Event], None]], None] = lambda _: None  # takes who hears of that
 
 
 def open_market(settings: Settings) -> Market:

@@ -18,6 +18,7 @@ from roboinvest.app.strategies import installed_of
 from roboinvest.brokers.alpaca.opening import alpaca_access
 from roboinvest.core.news.reading import READ_NEWS
 from roboinvest.core.ports import Clock
+from roboinvest.runtime.collector import Collector
 from roboinvest.runtime.configuration.policies import clock_of
 from roboinvest.runtime.configuration.secrets import Secrets, load_secrets
 from roboinvest.runtime.configuration.sections import BrokerKind, Source
@@ -72,18 +73,20 @@ async def _on_its_loop(
         models = in_disguise(models, settings, market, clock)
         async with models.closing:
             announce(market, folder)
-            house = House(
-                settings,
-                market,
-                folder,
-                options,
-                clock=clock,
-                in_flight=in_flight,
-                secrets=secrets,
-                models=models,
-                installed=installed,
-            )
-            return await _run_house(house, settings, folder, clock, secrets)
+            with Collector() as collector:
+                house = House(
+                    settings,
+                    market,
+                    folder,
+                    options,
+                    clock=clock,
+                    in_flight=in_flight,
+                    secrets=secrets,
+                    models=models,
+                    installed=installed,
+                    at_ready=collector.settle,
+                )
+                return await _run_house(house, settings, folder, clock, secrets)
     finally:
         calls.close()
         shelf.close()

@@ -10,14 +10,16 @@ from decimal import Decimal
 from secrets import token_hex
 from typing import Any, Final
 
+from roboinvest.app.folding import Away
 from roboinvest.app.hindsight import cutoffs_of
 from roboinvest.app.language_models import OpenedModels
 from roboinvest.brokers.alpaca.opening import DeskOffice, alpaca_access, carry_out_halt
+from roboinvest.brokers.desk.reach import KEY as BROKER_AWAY
 from roboinvest.brokers.notebook import fold_halt_log
 from roboinvest.brokers.opened import OpenedBroker
 from roboinvest.brokers.opening import open_broker
 from roboinvest.core.errors import TryLater
-from roboinvest.core.events import TradingState
+from roboinvest.core.events import AlertResolved, TradingState
 from roboinvest.core.mandate import standing
 from roboinvest.core.market.updates import DataCounts
 from roboinvest.core.oversight.spans import SpanBook
@@ -196,6 +198,10 @@ class TradingFloor:
             raise TryLater("the broker is being opened; ask again in a moment")
         return self._broker
 
+    def outages(self) -> tuple[Away, ...]:
+        """Return who says that something which trading needs is away."""
+        return self.opened().away, self._market.away
+
     def service(
         self, store: Store, watcher: TickWatcher, finished: Callable[[], None]
     ) -> TradingService:
@@ -268,6 +274,9 @@ class TradingFloor:
         if self._journal is not None:
             owner = AccountOwner(self._journal, self._gate, self._bus.publish, self._clock)
             await owner.check(account.account_id)
+        if opened.away() is None:  # what an earlier run left open is over as well
+            text, at = "the broker told the account", self._clock.now()
+            self._bus.publish(AlertResolved(at=at, key=BROKER_AWAY, message=text))
         return account.equity
 
     async def _told_account(self, ask: Callable[[], Awaitable[VenueAccount]]) -> VenueAccount:

@@ -29,6 +29,7 @@ class OpenedBroker:
     account: Callable[[], Awaitable[VenueAccount]] | None = None  # None: the books are the account
     halts_itself: bool = False  # whether the kill switch acts at the broker, and trading only stops
     close: Callable[[], None] | None = None
+    away: Callable[[], str | None] = lambda: None  # key of the alert that says that it is away
 
 
 def open_paper(

@@ -108,6 +108,8 @@ def live_market(
         is_live=True,
         children=children,
         close=desk.close,
+        away=care.away,
+        tell=care.tell,
     )
     return LiveMarket(market=market, desk=desk, book=book)
 

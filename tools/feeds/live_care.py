@@ -4,11 +4,13 @@ Preparing means: the bars of the sessions before from the store, or from the ven
 lacks them, and the splits and dividends since. It happens in the hour before the open, so that the
 first tick finds it done. Mending a hole is one call a symbol, in the lane of what a tick needs.
 While the vendor is away both are tried again and again; nobody is told that nothing is missing.
+People are told once that it is away: two looks in a row came to nothing, so that it is no hiccup,
+and bars are missing or about to. That it limits us is no absence: it says so itself, and when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +18,7 @@ from typing import Final
 import structlog
 
 from roboinvest.core.errors import TryLater
+from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity
 from roboinvest.core.market.bars import to_ns
 from roboinvest.core.market.rows import RawRows
 from roboinvest.core.market.sessions import Session
@@ -24,9 +27,11 @@ from roboinvest.core.ports import Calendar, Clock
 from roboinvest.runtime.supervision.service import ServiceContext
 from roboinvest.runtime.vendors.rate_limiter import Lane
 from tools.data_fetcher.bar_cache import BarCache
+from tools.data_fetcher.failures import RateLimited
 from tools.data_fetcher.port import DataFetcher
 from tools.feeds.minute_book import MINUTE_NS, Hole, MinuteBook, Preparation
 
+KEY: Final = "market_data.away"
 _FAR: Final = timedelta(days=21)
 _DAY: Final = timedelta(days=1)
 
@@ -42,6 +47,7 @@ class CareTerms:
     silent_after: timedelta = timedelta(minutes=4)  # of a symbol, while the market is open
     ask_again: timedelta = timedelta(minutes=10)  # about a symbol that stays silent
     settled_after: timedelta = timedelta(seconds=30)  # a bar is at the vendor by then
+    failed_looks: int = 2  # in a row, after which people are told
 
 
 class LiveCare:
@@ -66,18 +72,37 @@ class LiveCare:
         self._clock = clock
         self._terms = terms or CareTerms()
         self._asked: dict[str, datetime] = {}  # symbol -> when it was last asked for
+        self._failed = 0  # looks, in a row
+        self._answers = 0  # of the vendor, since one of them failed
+        self._is_away: bool | None = None  # None: not known, and an earlier run may have told it
+        self._publish: Callable[[Event], None] = lambda _: None
         self._log = structlog.get_logger("roboinvest.market_care")
+
+    def tell(self, publish: Callable[[Event], None]) -> None:
+        """Take who hears that the vendor is away, and that it is back."""
+        self._publish = publish
+
+    def away(self) -> str | None:
+        """Return the key of the alert that says that the vendor is away; None: it is not."""
+        return KEY if self._is_away else None
 
     async def run(self, ctx: ServiceContext) -> None:
         """Look after the book until cancelled; ready once the next session is prepared."""
         while True:
-            try:
-                await self.look_once(ctx)
-                ctx.ready()
-            except TryLater as error:
-                self._log.warning("market_data_away", why=str(error))
+            await self.look(ctx)
             ctx.beat()
             await ctx.sleep(self._terms.look_s)
+
+    async def look(self, ctx: ServiceContext) -> None:
+        """Look once; people are told where the vendor is away, and where it is back."""
+        try:
+            await self.look_once(ctx)
+        except TryLater as error:
+            self._log.warning("market_data_away", why=str(error))
+            self._note_failure(error)
+        else:
+            ctx.ready()
+            self._note_success()
 
     async def look_once(self, ctx: ServiceContext) -> None:
         """Prepare what is due, and mend what can be.
@@ -99,6 +124,34 @@ class LiveCare:
             hole = self._book.hole(symbol)
             if hole is not None:
                 await self._mend(ctx, symbol, hole, session)
+
+    def _note_failure(self, error: TryLater) -> None:
+        """Tell people once it has lasted."""
+        if isinstance(error, RateLimited):
+            return
+        self._failed, self._answers = self._failed + 1, 0
+        if self._is_away or self._failed < self._terms.failed_looks:
+            return
+        self._is_away = True
+        self._publish(
+            AlertRaised(
+                at=self._clock.now(),
+                key=KEY,
+                severity=Severity.HIGH,
+                kind="data",
+                message=f"the vendor of market data is away: {error}; nothing is bought on prices "
+                "that have aged, and it is asked again every few seconds",
+            )
+        )
+
+    def _note_success(self) -> None:
+        """Tell people that it is back, once it has answered: a look may have nothing to ask."""
+        self._failed = 0
+        if self._is_away is False or not (self._answers or self._book.stream_since):
+            return
+        self._is_away = False
+        text = "the vendor of market data answers again"
+        self._publish(AlertResolved(at=self._clock.now(), key=KEY, message=text))
 
     def _due_session(self, now: datetime) -> Session | None:
         """Return the session that runs or is near; at night the one that comes, or came last."""
@@ -126,6 +179,7 @@ class LiveCare:
         actions = await self._fetcher.actions_of(
             self._book.symbols, first, session.day, lane=Lane.DATA
         )
+        self._answers += 1
         self._log.info("session_prepared", day=session.day.isoformat(), actions=len(actions))
         return Preparation(day=session.day, history=history, actions=tuple(actions))
 
@@ -148,6 +202,7 @@ class LiveCare:
         found = await self._fetcher.bars(
             symbol, Timeframe.MINUTE, session.day, session.day, lane=Lane.DATA
         )
+        self._answers += 1
         fresh = self._book.add(symbol, found.rows)
         self._asked[symbol] = asked_at
         until = hole.until_ns

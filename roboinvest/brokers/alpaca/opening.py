@@ -116,6 +116,7 @@ def open_alpaca(
         before_tick=desk.before_tick,
         before_resume=before_resume,
         account=venue.account,
+        away=desk.away,
         halts_itself=True,
         close=venue.close,
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +24,7 @@ from roboinvest.brokers.desk.cancelling import Cancelling
 from roboinvest.brokers.desk.lookups import LookUps
 from roboinvest.brokers.desk.order_book import OrderBook, entry_id, is_split
 from roboinvest.brokers.desk.parts import JOURNAL_DOUBT, DeskParts, DeskPolicy, MayAct
+from roboinvest.brokers.desk.reach import ACCOUNT, Reach
 from roboinvest.brokers.desk.reconciling import Reconciliation, Reconciling
 from roboinvest.brokers.desk.reports import ReportIntake
 from roboinvest.brokers.desk.sending import Sender
@@ -73,6 +75,7 @@ class OrderDesk:
             journal=journal,
             clock=clock,
             standing=Standing(on_state, alarms),
+            reach=Reach(alarms),
             may_act=may_act,
             instance=instance,
             policy=policy or DeskPolicy(),
@@ -144,7 +147,7 @@ class OrderDesk:
         Raises:
             TryLater: the broker is away.
         """
-        told = await self._parts.asked(self._parts.venue.account(), "account")
+        told = await self._parts.asked(self._parts.venue.account(), ACCOUNT)
         power = told.cash if told.buying_power is None else min(told.cash, told.buying_power)
         return Account(cash=told.cash, equity=told.equity, buying_power=max(power, ZERO))
 
@@ -195,6 +198,14 @@ class OrderDesk:
         found = await self._reconciling.run()
         await self._cancelling.ask_again()
         return found
+
+    async def ask_for_account(self) -> None:
+        """Ask for what a tick lacked, once all else is answered: the next one may be far off."""
+        reach = self._parts.reach
+        if reach.lacks_account():
+            with suppress(TryLater):
+                await self.account({})
+                reach.compared()
 
     async def resolve(self) -> None:
         """Look up the open questions that are due.
@@ -252,6 +263,10 @@ class OrderDesk:
     def state(self) -> tuple[TradingState, str]:
         """Return the desk's share of the trading state, and the reason."""
         return self._parts.standing.now()
+
+    def away(self) -> str | None:
+        """Return the key of the alert that says that the broker is away; None: it is not."""
+        return self._parts.reach.away()
 
     @property
     def book(self) -> OrderBook:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from roboinvest.brokers.desk.order_book import OrderBook
+from roboinvest.brokers.desk.reach import Reach
 from roboinvest.brokers.desk.standing import Standing
 from roboinvest.core.errors import Refused, TryLater
 from roboinvest.core.journal import JournalEntry, JournalState
@@ -32,6 +33,7 @@ class DeskPolicy:
     settle_s: float = 60.0  # the broker shows by then what it has taken, or never took it
     watched_s: float = 3.0  # and it was looked up for so long, by a clock that nobody can set
     call_s: float = 20.0  # most that any one request may take, whatever the venue promises
+    silent_s: float = 12.0  # without an answer, after which people are told; it is waited for still
     first_look_s: float = 0.5  # first pause between look-ups of one order; doubles
     longest_look_s: float = 30.0
     looks_to_expire: int = 2  # clean ones, all begun after the intent's last instant
@@ -54,6 +56,7 @@ class DeskParts:
     journal: OrderJournal
     clock: Clock
     standing: Standing
+    reach: Reach
     may_act: MayAct
     instance: str
     policy: DeskPolicy
@@ -70,13 +73,22 @@ class DeskParts:
         Raises:
             TryLater: no answer that can be believed.
         """
+        loop, silent_s = asyncio.get_running_loop(), self.policy.silent_s
+        late = loop.call_later(silent_s, self.reach.waits, what, silent_s)
         try:
             async with asyncio.timeout(self.policy.call_s):
-                return await call
+                answer = await call
         except TimeoutError as error:
-            raise TryLater(
-                f"the broker gave no {what} within {self.policy.call_s:.0f} s; asked again later"
-            ) from error
+            why = f"the broker gave no {what} within {self.policy.call_s:.0f} s; asked again later"
+            self.reach.missed(what, why)
+            raise TryLater(why) from error
+        except TryLater as error:
+            self.reach.missed(what, str(error))
+            raise
+        finally:
+            late.cancel()
+        self.reach.heard(what)
+        return answer
 
     async def move(
         self,

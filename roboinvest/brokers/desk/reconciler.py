@@ -31,6 +31,7 @@ class Reconciler:
         while True:
             if loop.time() >= due:
                 await desk.reconcile()
+                await desk.ask_for_account()
                 due = loop.time() + desk.next_in(self._interval_s)
             else:
                 await self._resolve()

@@ -142,6 +142,7 @@ class Reconciling:
         positions = await parts.asked(parts.venue.positions(), "positions")
         await parts.prove_journal()
         parts.standing.trust(REPORTS_DOUBT, "the broker's reports are read again")
+        parts.reach.compared()
         return self._judge(self._differences(positions), booked)
 
     def _differences(self, positions: Sequence[VenuePosition]) -> dict[str, Decimal]:

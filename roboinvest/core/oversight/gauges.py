@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,8 +36,10 @@ _YOUNGEST_S: Final = 60.0  # a rate is taken over at least so long
 # Places of a gauge's numbers, and of a counter's.
 _VALUE: Final = 0
 _AT: Final = 1
-_LOWEST: Final = 2
-_STEEP: Final = 3
+_LOWEST: Final = 2  # of the slot
+_BEFORE: Final = 3  # the same of the slot before; no number: there is none
+_SLOT: Final = 4  # no number: it was not read since the process began
+_STEEP: Final = 5
 _LONG: Final = _STEEP + TREND_SIZE
 _USUAL: Final = _LONG + TREND_SIZE
 _GAUGE_SIZE: Final = _USUAL + 6
@@ -44,6 +47,12 @@ _SHORT: Final = 0
 _DAY: Final = 1
 _COUNTED_AT: Final = 2
 _COUNTER_USUAL: Final = 3
+_COUNTER_SIZE: Final = _COUNTER_USUAL + 6
+_HALF_LIVES_S: Final = (SHORT_S, DAY_S)  # of the sums, by place
+_NONE: Final = float("nan")
+# The names, and the numbers of all of them: nothing of it is looked through by the collector.
+GaugeRows = tuple[tuple[str, ...], bytes]
+CounterRows = tuple[tuple[str, ...], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,109 +171,186 @@ class Gaps:
         learn_usual(self._kept, 0, seconds, at)
 
 
-class Gauge:
-    """A figure that is read now and then, of which more is worse."""
+class Gauges:
+    """Figures of an agent that are read now and then, of which more is worse; all in one array."""
 
-    __slots__ = ("_kept", "_lowest_before", "_slot")
+    __slots__ = ("_kept", "_places")
 
-    def __init__(self, at: float) -> None:
-        """Begin without a reading."""
-        self._kept = array("d", bytes(8 * _GAUGE_SIZE))
-        self._kept[_USUAL + _BEGAN] = at
-        self._lowest_before: float | None = None
-        self._slot: int | None = None
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._kept = array("d")
+        self._places: dict[str, int] = {}
 
-    def read(self, value: float, at: float) -> None:
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, name: str, value: float, at: float) -> None:
         """Take a reading."""
-        kept, slot = self._kept, int(at // _SLOT_S)
-        if slot == self._slot:
-            kept[_LOWEST] = min(kept[_LOWEST], value)
-        else:
-            is_pair = self._slot is not None and slot - self._slot <= _SLOTS_APART
-            self._lowest_before = kept[_LOWEST] if is_pair else None
-            kept[_LOWEST], self._slot = value, slot
-        kept[_VALUE], kept[_AT] = value, at
-        learn_trend(kept, _STEEP, _STEEP_S, (value, at))
-        learn_trend(kept, _LONG, _LONG_S, (value, at))
-        learn_usual(kept, _USUAL, value, at)
+        first = self._place(name, at)
+        kept, slot = self._kept, at // _SLOT_S
+        known = kept[first + _SLOT]
+        if slot == known:
+            kept[first + _LOWEST] = min(kept[first + _LOWEST], value)
+        else:  # without a number every comparison is false
+            is_pair = slot - known <= _SLOTS_APART
+            kept[first + _BEFORE] = kept[first + _LOWEST] if is_pair else _NONE
+            kept[first + _LOWEST], kept[first + _SLOT] = value, slot
+        kept[first + _VALUE], kept[first + _AT] = value, at
+        learn_trend(kept, first + _STEEP, _STEEP_S, (value, at))
+        learn_trend(kept, first + _LONG, _LONG_S, (value, at))
+        learn_usual(kept, first + _USUAL, value, at)
 
-    @property
-    def is_read(self) -> bool:
-        """Return whether it was read since the process began."""
-        return self._slot is not None
+    def history(self, now: float) -> dict[str, Usual]:
+        """Return what is usual, by name."""
+        places = self._places.items()
+        return {name: usual_at(self._kept, first + _USUAL, now) for name, first in places}
 
-    def history(self, now: float) -> Usual:
-        """Return what is usual."""
-        return usual_at(self._kept, _USUAL, now)
+    def recall(self, name: str, usual: Usual, now: float, then: float) -> None:
+        """Go on from what was usual then."""
+        recall_usual(self._kept, self._place(name, now) + _USUAL, usual, then)
 
-    def recall(self, usual: Usual, now: float) -> None:
-        """Go on from what was usual."""
-        recall_usual(self._kept, _USUAL, usual, now)
+    def rows(self) -> GaugeRows:
+        """Return all that is kept, as it is now."""
+        return tuple(self._places), self._kept.tobytes()
 
-    def signs(self, name: str, now: float) -> GaugeSigns:
-        """Return what there is to judge."""
-        before, kept = self._lowest_before, self._kept
-        level = None
-        if before is not None and now - kept[_AT] <= STALE_S:
-            level = min(before, kept[_LOWEST])
-        return GaugeSigns(
-            name,
-            kept[_VALUE],
-            level,
-            kept[_USUAL + _MEAN],
-            kept[_USUAL + _SPREAD],
-            kept[_USUAL + _HIGHEST],
-            kept[_AT] - kept[_USUAL + _BEGAN],
-            Slope(*trend(kept, _STEEP)),
-            Slope(*trend(kept, _LONG)),
+    def _place(self, name: str, at: float) -> int:
+        first = self._places.get(name)
+        if first is None:
+            first = self._places[name] = len(self._kept)
+            self._kept.frombytes(bytes(8 * _GAUGE_SIZE))
+            self._kept[first + _USUAL + _BEGAN] = at
+            self._kept[first + _BEFORE] = self._kept[first + _SLOT] = _NONE
+        return first
+
+
+def gauge_signs(rows: GaugeRows, now: float) -> tuple[GaugeSigns, ...]:
+    """Return what there is to judge of what was kept at a moment; who was not read is left out."""
+    kept = array("d", rows[1])
+    found = []
+    for place, name in enumerate(rows[0]):
+        first = place * _GAUGE_SIZE
+        if math.isnan(kept[first + _SLOT]):
+            continue
+        before, level = kept[first + _BEFORE], None
+        if not math.isnan(before) and now - kept[first + _AT] <= STALE_S:
+            level = min(before, kept[first + _LOWEST])
+        found.append(
+            GaugeSigns(
+                name,
+                kept[first + _VALUE],
+                level,
+                kept[first + _USUAL + _MEAN],
+                kept[first + _USUAL + _SPREAD],
+                kept[first + _USUAL + _HIGHEST],
+                kept[first + _AT] - kept[first + _USUAL + _BEGAN],
+                Slope(*trend(kept, first + _STEEP)),
+                Slope(*trend(kept, first + _LONG)),
+            )
         )
+    return tuple(found)
 
 
-class Counter:
-    """Something that an agent brings about, counted."""
+def heights(rows: GaugeRows) -> Iterator[tuple[str, float, float, float]]:
+    """Yield each gauge's name, value, a figure that its level is not above, and its height."""
+    kept = array("d", rows[1])
+    for place, name in enumerate(rows[0]):
+        first = place * _GAUGE_SIZE
+        highest = kept[first + _USUAL + _HIGHEST]
+        yield name, kept[first + _VALUE], kept[first + _LOWEST], highest
 
-    __slots__ = ("_kept",)
 
-    def __init__(self, at: float) -> None:
-        """Begin at zero."""
-        self._kept = array("d", (0.0, 0.0, at) + (0.0,) * (USUAL_SIZE - 1) + (at,))
+class Counters:
+    """What an agent brings about, counted; all in one array."""
 
-    def add(self, by: float, at: float) -> None:
+    __slots__ = ("_kept", "_places")
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._kept = array("d")
+        self._places: dict[str, int] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, name: str, by: float, at: float) -> None:
         """Count."""
+        first = self._place(name, at)
         kept = self._kept
-        kept[_SHORT] = self._left(_SHORT, SHORT_S, at) + by
-        kept[_DAY] = self._left(_DAY, DAY_S, at) + by
-        kept[_COUNTED_AT] = max(at, kept[_COUNTED_AT])
-        learn_usual(kept, _COUNTER_USUAL, self._per_hour(_SHORT, SHORT_S, at), at)
+        kept[first + _SHORT] = _left(kept, first, _SHORT, at) + by
+        kept[first + _DAY] = _left(kept, first, _DAY, at) + by
+        kept[first + _COUNTED_AT] = max(at, kept[first + _COUNTED_AT])
+        learn_usual(kept, first + _COUNTER_USUAL, _per_hour(kept, first, _SHORT, at), at)
 
-    def history(self, now: float) -> tuple[float, Usual]:
-        """Return what is left of a day's sum, and what is usual."""
-        return short(self._left(_DAY, DAY_S, now)), usual_at(self._kept, _COUNTER_USUAL, now)
+    def history(self, now: float) -> dict[str, tuple[float, Usual]]:
+        """Return what is left of a day's sum, and what is usual, by name."""
+        kept = self._kept
+        return {
+            name: (
+                short(_left(kept, first, _DAY, now)),
+                usual_at(kept, first + _COUNTER_USUAL, now),
+            )
+            for name, first in self._places.items()
+        }
 
-    def recall(self, total: float, usual: Usual, now: float, then: float) -> None:
+    def recall(self, name: str, total: float, usual: Usual, now: float, then: float) -> None:
         """Go on from what is left now, and from what was usual then."""
-        self._kept[_DAY] = self._left(_DAY, DAY_S, now) + total
-        self._kept[_SHORT] = self._left(_SHORT, SHORT_S, now)
-        self._kept[_COUNTED_AT] = now
-        recall_usual(self._kept, _COUNTER_USUAL, usual, then)
+        first = self._place(name, now)
+        kept = self._kept
+        kept[first + _DAY] = _left(kept, first, _DAY, now) + total
+        kept[first + _SHORT] = _left(kept, first, _SHORT, now)
+        kept[first + _COUNTED_AT] = now
+        recall_usual(kept, first + _COUNTER_USUAL, usual, then)
 
-    def signs(self, name: str, now: float) -> CounterSigns:
-        """Return what there is to judge."""
-        return CounterSigns(
-            name,
-            self._left(_SHORT, SHORT_S, now),
-            self._per_hour(_SHORT, SHORT_S, now),
-            self._per_hour(_DAY, DAY_S, now),
-            self._kept[_COUNTER_USUAL + _HIGHEST],
-            now - self._kept[_COUNTER_USUAL + _BEGAN],
-        )
+    def rows(self) -> CounterRows:
+        """Return all that is kept, as it is now."""
+        return tuple(self._places), self._kept.tobytes()
 
-    def _left(self, place: int, half_life_s: float, now: float) -> float:
-        passed = max(now - self._kept[_COUNTED_AT], 0.0)
-        return self._kept[place] * math.exp2(-passed / half_life_s)
+    def _place(self, name: str, at: float) -> int:
+        first = self._places.get(name)
+        if first is None:
+            first = self._places[name] = len(self._kept)
+            self._kept.frombytes(bytes(8 * _COUNTER_SIZE))
+            self._kept[first + _COUNTED_AT] = self._kept[first + _COUNTER_USUAL + _BEGAN] = at
+        return first
 
-    def _per_hour(self, place: int, half_life_s: float, now: float) -> float:
-        """Return the pace; a young sum has not had the time to fill."""
-        age = max(now - self._kept[_COUNTER_USUAL + _BEGAN], _YOUNGEST_S)
-        full = half_life_s / LN_2 * (1.0 - math.exp2(-age / half_life_s))
-        return self._left(place, half_life_s, now) / full * 3600.0
+
+def counter_signs(rows: CounterRows, now: float) -> tuple[CounterSigns, ...]:
+    """Return what there is to judge of what was kept at a moment."""
+    kept = array("d", rows[1])
+    return tuple(
+        [
+            CounterSigns(
+                name,
+                _left(kept, first, _SHORT, now),
+                _per_hour(kept, first, _SHORT, now),
+                _per_hour(kept, first, _DAY, now),
+                kept[first + _COUNTER_USUAL + _HIGHEST],
+                now - kept[first + _COUNTER_USUAL + _BEGAN],
+            )
+            for first, name in zip(range(0, len(kept), _COUNTER_SIZE), rows[0], strict=True)
+        ]
+    )
+
+
+def most_counted(rows: CounterRows) -> float:
+    """Return a figure that none of the counters was counted above lately."""
+    kept = array("d", rows[1])
+    return max(kept[_SHORT::_COUNTER_SIZE], default=0.0)
+
+
+def _left(kept: array[float], first: int, place: int, now: float) -> float:
+    passed = max(now - kept[first + _COUNTED_AT], 0.0)
+    return kept[first + place] * math.exp2(-passed / _HALF_LIVES_S[place])
+
+
+def _per_hour(kept: array[float], first: int, place: int, now: float) -> float:
+    """Return the pace; a young sum has not had the time to fill."""
+    age, half_life_s = now - kept[first + _COUNTER_USUAL + _BEGAN], _HALF_LIVES_S[place]
+    full = half_life_s / LN_2 * (1.0 - math.exp2(-max(age, _YOUNGEST_S) / half_life_s))
+    return _left(kept, first, place, now) / full * 3600.0

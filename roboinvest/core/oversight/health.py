@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from roboinvest.core.oversight.agents import AgentCard
-from roboinvest.core.oversight.gauges import CounterSigns, GaugeSigns
+from roboinvest.core.oversight.gauges import CounterSigns, GaugeSigns, heights, most_counted
 from roboinvest.core.oversight.thresholds import GaugeLimit, Thresholds
 from roboinvest.core.oversight.vitals import Latency, VitalSigns
 from roboinvest.core.oversight.windows import DAY_S, WEEK_S
@@ -162,11 +162,12 @@ def _seen(signs: VitalSigns, limits: Thresholds, known: Mapping[str, Finding]) -
         yield from _silence(signs, limits)
     if signs.failed:
         yield from _errors(signs, limits, known)
-    if signs.latency is not None:
+    latency = signs.latency if known or _may_be_slow(signs, limits) else None
+    if latency is not None:
         # Many calls at once, a minute ago, are as much to go by as a few just now.
-        is_fresh = max(signs.latency.typical_calls, signs.calls_lately / 1.5) >= limits.least_timed
-        yield from _latency(signs.latency, limits, known, is_fresh=is_fresh)
-    for gauge in signs.gauges:
+        is_fresh = max(latency.typical_calls, signs.calls_lately / 1.5) >= limits.least_timed
+        yield from _latency(latency, limits, known, is_fresh=is_fresh)
+    for gauge in signs.gauges if known or _may_stand_high(signs, limits) else ():
         limit = limits.gauges.get(gauge.name)
         if limit is not None:
             yield from _level(gauge, limit, limits, known)
@@ -174,9 +175,40 @@ def _seen(signs: VitalSigns, limits: Thresholds, known: Mapping[str, Finding]) -
                 yield from _leak(gauge, limit, limits, known)
         if gauge.level is not None and gauge.known_s >= WEEK_S:
             yield from _unusual(gauge, known)
-    for counter in signs.counters:
+    is_many = most_counted(signs.counter_rows) >= _FLOOD_LEAST
+    for counter in signs.counters if is_many else ():
         if counter.lately >= _FLOOD_LEAST and counter.known_s >= WEEK_S:
             yield from _flood(counter, limits, known)
+
+
+# Most agents are well, and most of what they do is nowhere near a limit. These two say so for less;
+# where they are in doubt, all is looked at, as it is where anything is known.
+
+
+def _may_be_slow(signs: VitalSigns, limits: Thresholds) -> bool:
+    """Return whether `_latency` could find anything that is not known yet."""
+    if signs.latency_row is None:
+        return False
+    _, _, p95_s, _, typical_s, _, usual_s, usual_p95_s = signs.latency_row
+    slowest_s = max(p95_s, typical_s)
+    if slowest_s > limits.slow_s:
+        return True
+    if usual_s is None or usual_p95_s is None or slowest_s <= limits.slower_least_s:
+        return False
+    return slowest_s > usual_s * limits.slower_times
+
+
+def _may_stand_high(signs: VitalSigns, limits: Thresholds) -> bool:
+    """Return whether a gauge could be found high, filling up or unusual that is not known yet."""
+    for name, value, lowest, highest in heights(signs.gauge_rows):
+        if lowest > highest:
+            return True
+        limit = limits.gauges.get(name)
+        if limit is not None and (
+            lowest > limit.degraded * limits.keep_gauge_frac or (limit.fills and value >= highest)
+        ):
+            return True
+    return False
 
 
 def _silence(signs: VitalSigns, limits: Thresholds) -> Iterator[_Seen]:

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from roboinvest.core.errors import BadInput
-from roboinvest.core.oversight.gauges import Counter, CounterSigns, Gaps, Gauge, GaugeSigns
+from roboinvest.core.oversight.gauges import (
+    CounterRows,
+    Counters,
+    CounterSigns,
+    Gaps,
+    GaugeRows,
+    Gauges,
+    GaugeSigns,
+    counter_signs,
+    gauge_signs,
+)
 from roboinvest.core.oversight.history import AgentHistory, short
 from roboinvest.core.oversight.windows import (
     DAY_S,
@@ -40,7 +50,7 @@ _STRAYS_TIMES: Final = 3.0  # so far from what is usual nothing is learned, for 
 _OUTLIER_LOG: Final = 3.0  # one call counts as at most 20 times the usual
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Latency:
     """How long calls take, seconds; a percentile is within 9.6 % (`windows.RELATIVE_ERROR`)."""
 
@@ -54,9 +64,17 @@ class Latency:
     usual_p95_s: float | None
 
 
+# The fields of `Latency`, in their order.
+LatencyRow = tuple[float, float, float, float, float, float, float | None, float | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VitalSigns:
-    """An agent at one moment."""
+    """An agent at one moment.
+
+    There are thousands of these at a time, so figures that few ask for lie here as they were kept,
+    in what the garbage collector need not look through, and are worked out for whoever asks.
+    """
 
     at: float  # seconds, on the clock that was handed in
     age_s: float  # since it was first watched
@@ -67,10 +85,25 @@ class VitalSigns:
     calls_lately: int  # in the last two minutes
     failed_lately: int
     usual_error_frac: float | None  # of about a day; None: too few calls
-    latency: Latency | None  # None: no call was timed
+    latency_row: LatencyRow | None  # None: no call was timed
     fingerprints: tuple[tuple[str, float], ...]  # errors of about ten minutes, most frequent first
-    gauges: tuple[GaugeSigns, ...]
-    counters: tuple[CounterSigns, ...]
+    gauge_rows: GaugeRows
+    counter_rows: CounterRows
+
+    @property
+    def latency(self) -> Latency | None:
+        """Return how long calls take; None: no call was timed."""
+        return None if self.latency_row is None else Latency(*self.latency_row)
+
+    @property
+    def gauges(self) -> tuple[GaugeSigns, ...]:
+        """Return what it read off itself."""
+        return gauge_signs(self.gauge_rows, self.at)
+
+    @property
+    def counters(self) -> tuple[CounterSigns, ...]:
+        """Return what it brought about."""
+        return counter_signs(self.counter_rows, self.at)
 
     @property
     def success_frac(self) -> float | None:
@@ -104,8 +137,7 @@ class Vitals:
         self._usual_calls, self._usual_failed = Fading(DAY_S, began_at), Fading(DAY_S, began_at)
         self._paces: _Paces | None = None
         self._errors: dict[str, Fading] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._counters: dict[str, Counter] = {}
+        self._gauges, self._counters = Gauges(), Counters()
 
     def successor(self, at: float) -> Vitals:
         """Return the pulse of what takes its place: nothing is known of it but the usual pace."""
@@ -158,11 +190,8 @@ class Vitals:
         """
         if not math.isfinite(value):
             raise BadInput(f"the gauge {name} reads {value}; hand in a finite number")
-        found = self._gauges.get(name)
-        if found is None:
-            _require_room(self._gauges, name, MAX_GAUGES, "gauges")
-            found = self._gauges[name] = Gauge(at)
-        found.read(value, at)
+        _require_room(self._gauges, name, MAX_GAUGES, "gauges")
+        self._gauges.read(name, value, at)
 
     def counter(self, name: str, by: float, at: float) -> None:
         """Count something that the agent brought about.
@@ -172,11 +201,8 @@ class Vitals:
         """
         if not (math.isfinite(by) and by >= 0.0):
             raise BadInput(f"the counter {name} moved by {by}; hand in a number of 0 or more")
-        found = self._counters.get(name)
-        if found is None:
-            _require_room(self._counters, name, MAX_COUNTERS, "counters")
-            found = self._counters[name] = Counter(at)
-        found.add(by, at)
+        _require_room(self._counters, name, MAX_COUNTERS, "counters")
+        self._counters.add(name, by, at)
 
     def history(self, now: float) -> AgentHistory:
         """Return what is usual, for a process that comes later."""
@@ -189,8 +215,8 @@ class Vitals:
             gap=self._gaps.history(now),
             paces=paces.shares(now) if paces is not None else (),
             usual_s=paces.usual if paces is not None else None,
-            gauges={name: each.history(now) for name, each in self._gauges.items()},
-            counters={name: each.history(now) for name, each in self._counters.items()},
+            gauges=self._gauges.history(now),
+            counters=self._counters.history(now),
         )
 
     def recall(self, history: AgentHistory, now: float, away_s: float) -> None:
@@ -212,11 +238,10 @@ class Vitals:
             self._paces.recall([(each, w * left) for each, w in history.paces], history, now)
         for name, usual in history.gauges.items():
             if name in self._gauges or len(self._gauges) < MAX_GAUGES:
-                self._gauges.setdefault(name, Gauge(now)).recall(usual, then)
+                self._gauges.recall(name, usual, now, then)
         for name, (total, usual) in history.counters.items():
             if name in self._counters or len(self._counters) < MAX_COUNTERS:
-                found = self._counters.setdefault(name, Counter(now))
-                found.recall(total * left, usual, now, then)
+                self._counters.recall(name, total * left, usual, now, then)
 
     def snapshot(self, now: float) -> VitalSigns:
         """Return the signs at a moment."""
@@ -236,12 +261,10 @@ class Vitals:
             calls_lately=calls_lately,
             failed_lately=failed_lately,
             usual_error_frac=self._usual_failed.read(now) / usual_calls if has_history else None,
-            latency=paces.read(now, is_old) if paces is not None and paces.is_timed else None,
+            latency_row=paces.read(now, is_old) if paces is not None and paces.is_timed else None,
             fingerprints=self._fingerprints(now) if failed else (),
-            gauges=tuple(
-                [each.signs(name, now) for name, each in self._gauges.items() if each.is_read]
-            ),
-            counters=tuple([each.signs(name, now) for name, each in self._counters.items()]),
+            gauge_rows=self._gauges.rows(),
+            counter_rows=self._counters.rows(),
         )
 
     def _longest_gap_s(self, now: float) -> float | None:
@@ -295,23 +318,14 @@ class _Paces:
         self._day.add_shares(shares, now)
         self._usual, self._looked_at = self._usual or history.usual_s, now
 
-    def read(self, now: float, is_old: bool) -> Latency:
+    def read(self, now: float, is_old: bool) -> LatencyRow:
         p50, p95, p99 = self._short.quantiles(0.5, 0.95, 0.99)
         weight = self._weights.read(now)
         typical_s = math.exp(self._logs.read(now) / weight) if weight > 1e-9 else p50
         if is_old:
             self._look_back(now, typical_s)
         usual = self._usual or (None, None)
-        return Latency(
-            calls=self._short.weight(now),
-            p50_s=p50,
-            p95_s=p95,
-            p99_s=p99,
-            typical_s=typical_s,
-            typical_calls=weight,
-            usual_p50_s=usual[0],
-            usual_p95_s=usual[1],
-        )
+        return self._short.weight(now), p50, p95, p99, typical_s, weight, *usual
 
     def _look_back(self, now: float, typical_s: float) -> None:
         """Look up what is usual, but not while calls stray: what lasts minutes is no habit."""
@@ -326,10 +340,8 @@ class _Paces:
             self._usual = p50, p95
 
 
-def _require_room(
-    known: dict[str, Gauge] | dict[str, Counter], name: str, most: int, what: str
-) -> None:
-    if len(known) >= most:
+def _require_room(known: Gauges | Counters, name: str, most: int, what: str) -> None:
+    if len(known) >= most and name not in known:
         raise BadInput(
             f"{name} would be one of {most + 1} {what}, and {most} are kept; leave one out"
         )

@@ -18,6 +18,8 @@ SLOT_S: Final = 30.0
 MINUTES: Final = 10  # that counts are kept of
 _A_MINUTE: Final = 2  # slots
 _SLOTS: Final = MINUTES * _A_MINUTE
+_WELL: Final = 2 * _SLOTS  # where their sums lie
+_FAILED: Final = _WELL + 1
 SHORT_S: Final = 600.0  # half-life of what is shown as now
 DAY_S: Final = 86_400.0  # half-life of an agent's own history
 WEEK_S: Final = 7 * DAY_S
@@ -28,6 +30,7 @@ BUCKETS: Final = 96  # up to 4,000 s; what is longer counts as that
 RELATIVE_ERROR: Final = 0.0955  # sqrt(GROWTH) - 1: how far a quantile may be off within the range
 _PER_LOG: Final = 5.484814947  # 1 / ln(GROWTH)
 _RESCALE_AFTER: Final = 64.0  # half-lives
+_MIDDLES: Final = tuple(LEAST_S * GROWTH ** (bucket + 0.5) for bucket in range(BUCKETS))
 
 LN_2: Final = 0.6931471805599453
 # Many small numbers lie in one array: as attributes they would weigh three times as much.
@@ -41,21 +44,21 @@ class MinuteCounts:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._counts = array("I", bytes(4 * 2 * _SLOTS))  # well, then failed
+        self._counts = array("I", bytes(4 * (2 * _SLOTS + 2)))  # well, failed, and their sums
         self._slot = 0
 
     def add(self, at: float, *, failed: bool) -> None:
         """Count a call."""
         self._turn(int(at // SLOT_S))
         self._counts[self._slot % _SLOTS + (_SLOTS if failed else 0)] += 1
+        self._counts[_FAILED if failed else _WELL] += 1
 
     def read(self, now: float, minutes: int) -> tuple[int, int]:
         """Return the calls and the failures of the last minutes, up to half a minute less."""
         self._turn(int(now // SLOT_S))
         counts = self._counts
         if minutes >= MINUTES:
-            failed = sum(counts[_SLOTS:])
-            return sum(counts[:_SLOTS]) + failed, failed
+            return counts[_WELL] + counts[_FAILED], counts[_FAILED]
         slots = [(self._slot - back) % _SLOTS for back in range(minutes * _A_MINUTE)]
         failed = sum([counts[slot + _SLOTS] for slot in slots])
         return sum([counts[slot] for slot in slots]) + failed, failed
@@ -64,9 +67,12 @@ class MinuteCounts:
         """Empty the slots that have passed since."""
         if slot <= self._slot:
             return
+        counts = self._counts
         for passed in range(min(slot - self._slot, _SLOTS)):
             place = (slot - passed) % _SLOTS
-            self._counts[place] = self._counts[place + _SLOTS] = 0
+            counts[_WELL] -= counts[place]
+            counts[_FAILED] -= counts[place + _SLOTS]
+            counts[place] = counts[place + _SLOTS] = 0
         self._slot = slot
 
 
@@ -133,7 +139,7 @@ class Latencies:
             return (0.0,) * len(parts)
         whole, most = running[-1], len(running) - 1
         places = [min(bisect_left(running, part * whole), most) for part in parts]
-        return tuple([LEAST_S * GROWTH ** (self._first + place + 0.5) for place in places])
+        return tuple([_MIDDLES[self._first + place] for place in places])
 
     def shares(self, now: float) -> tuple[tuple[int, float], ...]:
         """Return what is left in each bucket that is not empty."""

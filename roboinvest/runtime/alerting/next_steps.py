@@ -35,6 +35,8 @@ _STEPS: Final[dict[str, str]] = {
     "data.": "see what was refused of it: roboinvest status",
     "lock.": "nothing, or end it yourself: roboinvest locks clear {rest}",
     "broker.": "compare with the broker's own page; then: roboinvest doctor --live",
+    "broker.away": "nothing, if it comes back; else see its status page: roboinvest doctor --live",
+    "market_data.": "nothing, if it comes back; else see its status page: roboinvest doctor --live",
     "llm.budget.": "nothing, or raise the cap in the settings: roboinvest llm spend",
     "llm.": "rules answer meanwhile; try the model: roboinvest llm test",
     "governance.audit.": "find out who wrote to the file: roboinvest audit verify",
@@ -50,6 +52,8 @@ _STEPS: Final[dict[str, str]] = {
 
 _DEPENDENCIES: Final = {
     "market data": "see what was refused, and whether the source answers: roboinvest status",
+    "market data vendor": "see its status page, and the key: roboinvest doctor --live",
+    "broker": "see its status page, and the keys: roboinvest doctor --live",
     "data folder": "make room on its disk, and see who may write it: roboinvest doctor",
     "process": "see what takes memory, files or processor; restart the daemon if it stays",
 }

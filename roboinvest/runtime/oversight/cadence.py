@@ -24,6 +24,7 @@ from roboinvest.runtime.oversight.threads import Threads
 from roboinvest.runtime.supervision.service import ServiceContext
 
 LOOK_S: Final = 60.0  # between two looks at the clock, which may be set meanwhile
+TRUSTED_S: Final = 300.0  # for which what the file said is gone by: nobody else writes there
 _SELECT: Final = "SELECT next_at, begun_at, done_at, runs, tries FROM cadences WHERE name = ?"
 
 
@@ -147,11 +148,14 @@ async def keep(
     Raises:
         TryLater, BadSettings: the file cannot be used.
     """
-    what = f"the cadence of {cadence.name}"
+    what, rest = f"the cadence of {cadence.name}", _Rest()
     ctx.ready()
     while True:
         now = clock.now()
-        left_s = await threads.do(what, partial(cadence.wait_s, now))
+        left_s = rest.left_s(now)
+        if left_s is None:
+            left_s = await threads.do(what, partial(cadence.wait_s, now))
+            rest.told(now, left_s)
         if left_s <= 0.0:
             await threads.do(what, partial(cadence.begin, now))
             await work(now)
@@ -160,6 +164,28 @@ async def keep(
             continue
         ctx.beat()
         await ctx.sleep(min(left_s, LOOK_S))
+
+
+class _Rest:
+    """What the file said last of when a run is due."""
+
+    def __init__(self) -> None:
+        self._asked_at: datetime | None = None
+        self._due_at = datetime.min.replace(tzinfo=UTC)
+
+    def told(self, now: datetime, left_s: float) -> None:
+        self._asked_at, self._due_at = now, now + timedelta(seconds=left_s)
+
+    def left_s(self, now: datetime) -> float | None:
+        """Return the seconds that are left; None: the file has to be asked.
+
+        It is asked before a run, now and then, and after the clock was set, whichever way.
+        """
+        if self._asked_at is None or now >= self._due_at:
+            return None
+        if not 0.0 <= (now - self._asked_at).total_seconds() < TRUSTED_S:
+            return None
+        return (self._due_at - now).total_seconds()
 
 
 def _stamp(at: datetime) -> str:

@@ -6,6 +6,7 @@ Blocking, for threads.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,12 @@ MOST_ROWS: Final = 20_000
 _INSERT: Final = "INSERT OR REPLACE INTO agent_histories VALUES (?, ?, ?, ?)"
 
 
+@functools.cache
+def _form() -> TypeAdapter[AgentHistory]:
+    """Return what reads and writes a row: it takes milliseconds to make."""
+    return TypeAdapter(AgentHistory)
+
+
 class Kept(NamedTuple):
     """What was found."""
 
@@ -42,7 +49,7 @@ class AgentHistories:
     def __init__(self, file: OverseerFile) -> None:
         """Take the file, opened with `SCHEMA`."""
         self._file = file
-        self._form = TypeAdapter(AgentHistory)
+        self._form = _form()
 
     def write(self, histories: Mapping[str, AgentHistory], at: datetime) -> None:
         """Write each over what was there, all or none.

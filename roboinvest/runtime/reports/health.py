@@ -97,19 +97,18 @@ def worst_first(status: str, since: datetime, name: str) -> tuple[int, datetime,
 
 
 def health_report(
-    now: datetime, agents: Iterable[AgentLine], *, statuses: Iterable[str] | None = None
+    now: datetime, agents: Iterable[AgentLine], *, counts: Mapping[str, int] | None = None
 ) -> Health:
     """Return the whole of one look.
 
     Args:
         now: when they were looked at.
         agents: the lines of all agents; of thousands, of the worst `MOST_LISTED` at least.
-        statuses: of all agents; None: `agents` are all.
+        counts: how many of all agents are in each status; None: `agents` are all.
     """
     lines = sorted(agents, key=lambda line: worst_first(line.status, line.since, line.name))
-    counts = dict.fromkeys(_ORDER, 0)
-    for status in [line.status for line in lines] if statuses is None else statuses:
-        counts[status] += 1
+    if counts is None:
+        counts = {status: sum(line.status == status for line in lines) for status in _ORDER}
     return Health(
         generated_at=now,
         checked_at=now,

@@ -135,17 +135,20 @@ class LivenessFeeder:
         checks: Mapping[str, Callable[[], bool]],
         *,
         max_lag_s: float = MAX_LAG_S,
+        at_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the checks: what is wrong when one is False -> the check."""
         self._manager = manager
         self._lag_s = lag_s
         self._checks = checks
         self._max_lag_s = max_lag_s
+        self._at_ready = at_ready
 
     async def run(self, ctx: ServiceContext) -> None:
         """Feed until cancelled."""
         self._manager.tell(READY="1", STATUS="running")
         ctx.ready()
+        self._at_ready()
         interval_s = min(self._manager.feed_interval_s() or 10.0, 10.0)
         try:
             async for _ in ctx.every(interval_s):

@@ -83,6 +83,16 @@ class PolygonServer:
         self._thread.run(self._stream.stop())
         self._thread.stop()
 
+    def go_down(self) -> None:
+        """Close the ports and break all connections, and keep the books."""
+        self._thread.call(self._http.stop)
+        self._thread.run(self._stream.stop())
+
+    def come_back(self) -> None:
+        """Open the ports again, at the same numbers."""
+        self._thread.run(self._http.start())
+        self._thread.run(self._stream.start())
+
     @property
     def url(self) -> str:
         """Return the address for `polygon.base_url`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from roboinvest.core.errors import BadSettings, TryLater
+from roboinvest.core.events import AlertRaised, AlertResolved, Event
 from roboinvest.core.market.bars import to_ns
 from roboinvest.core.market.values import Timeframe
 from roboinvest.runtime.configuration.secrets import Secret, Secrets
@@ -24,7 +25,13 @@ from tests.fakes.replays import CALENDAR, WEEK
 from tests.fakes.services import context
 from tests.fakes.vendors.http_faults import Fault, FaultKind
 from tests.fakes.vendors.polygon_desk import desk, until
-from tests.fakes.vendors.polygon_server import AGGREGATES, KEY, PolygonServer, not_entitled
+from tests.fakes.vendors.polygon_server import (
+    AGGREGATES,
+    KEY,
+    PolygonServer,
+    not_entitled,
+    too_many,
+)
 from tools.bars.store import BarStore
 from tools.data_fetcher.bar_cache import BarCache
 from tools.data_fetcher.live_market import LiveTerms, live_market
@@ -56,6 +63,11 @@ class Care:
 
     async def look(self) -> None:
         await self.care.look_once(context())
+
+    async def looks(self, times: int) -> None:
+        """Look so often as the service does, whatever comes of it."""
+        for _ in range(times):
+            await self.care.look(context())
 
     def at(self, instant: datetime) -> None:
         self.clock.advance((instant - self.clock.now()).total_seconds())
@@ -210,6 +222,57 @@ async def test_a_vendor_that_is_away_leaves_the_session_unprepared_and_is_asked_
         assert house.book.preparation is None
         await house.look()
         assert house.book.preparation is not None
+
+
+async def test_a_vendor_that_is_away_is_told_of_at_the_second_look_and_once(
+    server: PolygonServer, tmp_path: Path
+) -> None:
+    with caring(server, tmp_path, TUESDAY.opens_at + 5 * MINUTE) as house:
+        told = list[Event]()
+        house.care.tell(told.append)
+        await house.looks(1)
+        assert [type(each) for each in told] == [AlertResolved], "an earlier run may have told it"
+        told.clear()
+        server.plant(Fault(kind=FaultKind.STATUS, status=503, count=None))
+        await house.looks(1)
+        assert (told, house.care.away()) == ([], None)
+        await house.looks(3)
+        (raised,) = told
+        assert isinstance(raised, AlertRaised)
+        assert (raised.key, raised.kind) == ("market_data.away", "data")
+        assert "503" in raised.message
+        assert house.care.away() == raised.key
+        server.heal()
+        await house.looks(2)
+        assert [type(each) for each in told] == [AlertRaised, AlertResolved]
+        assert house.care.away() is None
+
+
+async def test_a_vendor_is_not_back_because_there_was_nothing_to_ask(
+    server: PolygonServer, tmp_path: Path
+) -> None:
+    with caring(server, tmp_path, TUESDAY.opens_at + 5 * MINUTE) as house:
+        told = list[Event]()
+        await house.looks(1)
+        house.care.tell(told.append)
+        server.plant(Fault(kind=FaultKind.STATUS, status=503, count=None))
+        await house.looks(2)
+        for symbol in house.book.symbols:
+            house.book.mend(symbol)
+        house.at(TUESDAY.closes_at + 60 * MINUTE)
+        await house.looks(1)
+        assert [type(each) for each in told] == [AlertRaised]
+        house.book.stream_is_up(house.clock.now())
+        await house.looks(1)
+        assert [type(each) for each in told] == [AlertRaised, AlertResolved]
+
+
+async def test_a_vendor_that_limits_us_is_not_away(server: PolygonServer, tmp_path: Path) -> None:
+    with caring(server, tmp_path, TUESDAY.opens_at + 5 * MINUTE) as house:
+        await house.looks(1)
+        server.plant(too_many(retry_after="1", count=None))
+        await house.looks(2)
+        assert house.care.away() is None
 
 
 async def test_headlines_are_kept_once_and_late_ones_are_found(

@@ -1,0 +1,85 @@
+"""Who is nowhere near a limit is not looked at closely, and nothing is missed by that."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+import pytest
+
+from roboinvest.core.oversight import health
+from roboinvest.core.oversight.health import Finding, Status
+from roboinvest.core.oversight.thresholds import GaugeLimit, Thresholds
+from roboinvest.core.oversight.vitals import Vitals, VitalSigns
+from tests.fakes.clocks import START
+
+DAY_S: Final = 86_400.0
+LIMITS: Final = Thresholds(
+    gauges={
+        "fills": GaugeLimit(degraded=0.8, failing=0.95),
+        "level": GaugeLimit(degraded=0.5, failing=0.9, fills=False),
+    },
+    slow_s=2.0,
+)
+# With anything known all is looked at; what is called so holds nothing else open.
+CLOSELY: Final = {
+    "nothing": Finding(what="nothing", status=Status.DEGRADED, text="", since=START),
+}
+
+
+def found(signs: VitalSigns) -> tuple[list[object], list[object]]:
+    """Return what is found with the sieves, and what is found where all is looked at."""
+    return list(health._seen(signs, LIMITS, {})), list(health._seen(signs, LIMITS, CLOSELY))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_sieves_let_everything_through_that_any_rule_finds(seed: int) -> None:
+    chance = random.Random(seed)
+    vitals, at, finds, passed_by = Vitals(0.0), 0.0, 0, 0
+    for _ in range(1_500):
+        at += chance.choice((15.0, 60.0, 60.0, 600.0, 7_200.0))
+        quiet = at < 7.5 * DAY_S or chance.random() < 0.7
+        vitals.progressed(at)
+        for _ in range(chance.choice((0, 1, 5, 30))):
+            took = 0.2 if quiet else chance.choice((0.2, 1.5, 4.0))
+            vitals.succeeded(at, took * chance.lognormvariate(0.0, 0.3))
+        for name in ("fills", "level", "free"):
+            height = 0.3 if quiet else chance.choice((0.3, 0.6, 0.97, 2.0))
+            vitals.gauge(name, height + 0.02 * chance.random(), at)
+        vitals.counter("insights", 1.0 if quiet else 400.0, at)
+        signs = vitals.snapshot(at)
+        sieved, whole = found(signs)
+        assert sieved == whole
+        finds += bool(whole)
+        passed_by += not (
+            health._may_be_slow(signs, LIMITS) or health._may_stand_high(signs, LIMITS)
+        )
+    assert finds > 100  # there was something to miss
+    assert passed_by > 300  # and most need no second look
+
+
+def test_a_steady_rise_to_the_limit_passes_the_sieve() -> None:
+    vitals, leaks = Vitals(0.0), 0
+    for minute in range(600):
+        at = 60.0 * minute
+        vitals.progressed(at)
+        vitals.gauge("fills", 0.2 + max(minute - 500, 0) * 0.0075, at)
+        sieved, whole = found(vitals.snapshot(at))
+        assert sieved == whole
+        leaks += bool(sieved)
+    assert leaks > 10
+
+
+def test_signs_stay_as_they_were_taken_while_life_goes_on() -> None:
+    vitals = Vitals(0.0)
+    vitals.gauge("level", 0.2, 0.0)
+    vitals.counter("insights", 3.0, 0.0)
+    vitals.succeeded(0.0, 0.5)
+    signs = vitals.snapshot(60.0)
+    before = signs.gauges, signs.counters, signs.latency
+    for step in range(100):
+        vitals.gauge("level", 0.9, 70.0 + step)
+        vitals.counter("insights", 50.0, 70.0 + step)
+        vitals.succeeded(70.0 + step, 30.0)
+    assert (signs.gauges, signs.counters, signs.latency) == before
+    assert signs.gauges[0].value == 0.2
