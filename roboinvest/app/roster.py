@@ -59,7 +59,7 @@ SERVICE_LIMITS: Final = Thresholds(
 )
 USUAL: Final = Thresholds(offline_s=60.0, least_calls=5)
 _TOLD: Final = replace(USUAL, calm_s=30.0)  # its own client says when it is well again
-_AWAY: Final = replace(_TOLD, offline_s=15.0)  # its client has waited before it said so
+_AWAY: Final = replace(_TOLD, offline_s=1.0)  # at once: its client waited before it said so
 _DATA_LIMITS: Final = Thresholds(offline_s=110.0)  # nearly two bars of a minute
 _TALKS: Final = {  # of services: what they need beside the process
     TRADING: (FOLDER, DATA, BROKER),

@@ -29,7 +29,7 @@ SETTINGS: Final = {
     "ROBOINVEST_OVERSEER__HEALTH_INTERVAL_S": str(HEALTH_S),
     "ROBOINVEST_OVERSEER__HEALING_INTERVAL_S": "5",
 }
-OFFLINE_S: Final = 15.0 + 2 * HEALTH_S  # of who is said to be away, until a look finds it so
+OFFLINE_S: Final = 3 * HEALTH_S  # two looks and a little, until one says so too
 OVER_S: Final = 30.0
 FAST_CLOCK: Final = "agent.process"  # tells of the clock of this market, which runs fast
 

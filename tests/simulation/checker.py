@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from roboinvest.brokers.desk.reach import KEY as AWAY
 from roboinvest.core.events import TradingState
 from roboinvest.core.journal import JournalEntry, JournalState, positions_of
 from roboinvest.core.orders import Leg, OrderIntent
@@ -66,9 +67,10 @@ class Checker:
         if intent.leg in _ADDS and (self.is_halted or self.state is not TradingState.READY):
             self._find(f"I-ORD-4 {place} left while {self.state}, halted {self.is_halted}")
 
-    def told_of_positions(self, message: str) -> None:
-        """Nothing in these worlds changes positions behind everybody's back."""
-        self._find(f"I-REC-2 a mismatch that is none: {message}")
+    def told_of(self, key: str, message: str) -> None:
+        """Nothing in these worlds changes positions; that a broker is away is no mismatch."""
+        if key != AWAY:
+            self._find(f"I-REC-2 a mismatch that is none: {key}: {message}")
 
     def end(
         self, fills: list[str], open_orders: dict[str, object], ends: list[tuple[str, ...]]

@@ -175,7 +175,7 @@ class DaemonWorld:
             wire=story.wire,
             in_flight=in_flight,
             on_state=self._hear_state,
-            on_alarm=lambda key, message: self.checker.told_of_positions(f"{key}: {message}"),
+            on_alarm=self.checker.told_of,
         )
         self._root = root
         self._life: DaemonLife | None = None

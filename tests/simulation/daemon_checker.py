@@ -143,10 +143,10 @@ class DaemonChecker(Checker):
         if intent.leg is Leg.ENTRY and place not in self._booked:
             self._check_risk(intent, now)
 
-    def told_of_positions(self, message: str) -> None:
+    def told_of(self, key: str, message: str) -> None:
         """Nothing here changes positions behind everybody's back; a full disk may be told."""
-        if not message.startswith("broker.journal: "):
-            super().told_of_positions(message)
+        if key != "broker.journal":
+            super().told_of(key, message)
 
     def pass_time(self, seconds: float, now: datetime) -> None:
         """Check that nothing of ours stands bare for long, as long as somebody could cover it."""

@@ -129,7 +129,7 @@ class Alarms:
         self._checker = checker
 
     def raised(self, key: str, message: str) -> None:
-        self._checker.told_of_positions(f"{key}: {message}")
+        self._checker.told_of(key, message)
 
     def resolved(self, key: str, message: str) -> None:
         pass
