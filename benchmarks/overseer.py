@@ -91,15 +91,14 @@ class MachineClock(ManualClock):
 
 def rows(folder: Path) -> list[Row]:
     """Return the figures of this family."""
-    with scratch(folder) as home:
-        with one_core():
-            weight_kb = measure_weight_kb(AGENTS // 10)
-            looks = measure_passes(home, AGENTS, whole=False)
-            passes = measure_passes(home, AGENTS, whole=True)
-            with without_collector():
-                apart = measure_passes(home, AGENTS, whole=True)
-            failing = measure_passes(home, AGENTS, whole=True, failing=AGENTS // 10)
-        month = live_through(home / "month", DAYS)
+    with scratch(folder) as home, one_core():
+        weight_kb = measure_weight_kb(AGENTS // 10)
+        looks = measure_passes(home, AGENTS, whole=False)
+        passes = measure_passes(home, AGENTS, whole=True)
+        with without_collector():
+            apart = measure_passes(home, AGENTS, whole=True)
+        failing = measure_passes(home, AGENTS, whole=True, failing=AGENTS // 10)
+        month = live_through(home / "month", DAYS)  # two cores hand the interpreter to and fro
     agents = f"{AGENTS:,} registered agents"
     kept = f"{agents}, told and written to health.json as well"
     broken = f"{AGENTS // 10:,} of {AGENTS:,} agents failing"
