@@ -8,6 +8,7 @@ Nothing that is asked here counts over a lifetime, and no share judges on a hand
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ LATENCY: Final = "latency"  # what is found of slow calls
 _OWN_Z: Final = 3.29  # a share against the own history: one chance in two thousand
 _OWN_LEAST_CALLS: Final = 20
 _TAIL_CALLS: Final = 20.0
+_P95_Z: Final = 1.645  # of a normal distribution, here of the logarithm of how long calls take
+_PACE_Z: Final = 0.5  # standard errors by which the present pace has to pass its limit
 _LEAK_KNOWN_S: Final = 600.0  # a process that starts grows
 _LEAK_FIT: Final = 0.6
 _LEAK_ROOM: Final = 0.05  # of the limit; to rise by more is no noise
@@ -284,12 +287,14 @@ def _latency(
         return
     limit = max(usual * limits.slower_times, usual_p95 * 1.2, limits.slower_least_s) * keep
     if is_fresh:
-        typical = latency.typical_s
+        typical, calls = latency.typical_s, latency.typical_calls
     elif latency.calls >= limits.least_timed:  # it is called too seldom to see a minute
-        typical = latency.p50_s
+        typical, calls = latency.p50_s, latency.calls
     else:
         return
-    if typical > limit:
+    # A few calls of one whose calls differ widely are slow by chance now and then.
+    spread = math.log(max(usual_p95 / usual, 1.0)) / _P95_Z if usual > 0 else 0.0
+    if typical > limit * math.exp(_PACE_Z * spread / math.sqrt(max(calls, 1.0))):
         text = f"a call takes {duration(typical)}, usual is {duration(usual)}"
         yield LATENCY, Status.DEGRADED, f"{text}, limit {duration(limit / keep)}", 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from roboinvest.core.oversight.health import LATENCY, Status
@@ -65,3 +66,15 @@ def test_what_comes_after_a_revision_is_judged_by_the_pace_before_and_by_nothing
     assert (signs.calls, signs.failed, signs.age_s, signs.fingerprints) == (0, 0, 0.0, ())
     assert signs.latency is not None
     assert signs.latency.usual_p50_s is not None
+
+
+def test_whose_calls_always_differed_widely_has_to_be_slower_than_one_whose_never_did() -> None:
+    def lived(*usual: float) -> Status:
+        agent = WatchedAgent(Thresholds())
+        took = itertools.cycle(usual)
+        agent.live(2 * HOUR_S, lambda vitals, at: calls(next(took))(vitals, at), every_s=10.0)
+        agent.live(180.0, calls(0.55), every_s=10.0)
+        return agent.status()
+
+    assert lived(0.1) is Status.DEGRADED
+    assert lived(*[0.1] * 17, 0.44, 0.44, 0.44) is Status.HEALTHY
