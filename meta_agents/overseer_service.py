@@ -30,6 +30,7 @@ from roboinvest.runtime.reports.health import (
     MOST_LISTED,
     agent_line,
     health_report,
+    last_sequence,
     worst_first,
     write_health,
 )
@@ -98,6 +99,7 @@ class HealthService:
         self._publish, self._tried, self.interval_s = publish, tried, interval_s
         self._looked = looked
         self._unwritten = 0  # reports in a row
+        self._sequence: int | None = None  # of the last report; None: none was written yet
         self._unread = ""  # why the machine could not be read just now
         self._blindness = StandingAlerts(
             f"{self.name}.", kind="system", over="every sense works again", publish=publish
@@ -140,9 +142,9 @@ class HealthService:
         self._blindness.tell({SENSES: text} if blind else {}, at)
 
     async def _write(self, found: HealthPass) -> None:
-        work = partial(_written, self._reports, found, dict(self._tried()))
+        work = partial(_written, self._reports, found, dict(self._tried()), self._sequence)
         try:
-            await self._threads.do("writing the health report", work)
+            self._sequence = await self._threads.do("writing the health report", work)
         except (OSError, TryLater) as error:
             self._unwritten += 1
             if self._unwritten == _FAILURES:
@@ -186,7 +188,8 @@ def _to_heal(found: HealthPass) -> Mapping[str, AgentHealth]:
     return {name: each for name, each in found.healths.items() if name not in left_out}
 
 
-def _written(reports: Path, found: HealthPass, tried: Mapping[str, str]) -> None:
+def _written(reports: Path, found: HealthPass, tried: Mapping[str, str], before: int | None) -> int:
+    """Write the report, and return its number; `before` is that of the last one, None: look."""
     lines = (
         agent_line(
             found.cards[each.name],
@@ -197,7 +200,10 @@ def _written(reports: Path, found: HealthPass, tried: Mapping[str, str]) -> None
         for each in _listed(found)
     )
     counts = {status.value: count for status, count in found.statuses.items()}
-    write_health(reports, health_report(found.at, lines, counts=counts))
+    number = (last_sequence(reports) if before is None else before) + 1
+    report = health_report(found.at, lines, counts=counts)
+    write_health(reports, report.model_copy(update={"sequence": number}))
+    return number
 
 
 def _listed(found: HealthPass) -> list[AgentHealth]:

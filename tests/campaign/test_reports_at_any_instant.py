@@ -54,6 +54,9 @@ class Frontend:
     def _compare(self, path: Path, report: Mapping[str, Any]) -> None:
         """Hold a version to the one before: sequence and time never run backwards."""
         before = self._latest.get(path)
+        if "sequence" not in report:  # what looks back is written once an hour, or once a day
+            self._latest[path] = report
+            return
         if before is None or before["sequence"] != report["sequence"]:
             self.versions[path.stem] += 1
         else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
+from roboinvest.core.errors import RoboInvestError
 from roboinvest.core.text.cleaning import clean
 from roboinvest.runtime.reports.fields import Count, Figure, Fraction, Record, Report
 from roboinvest.runtime.reports.files import read_report, write_json_atomically
@@ -128,6 +129,14 @@ def write_health(reports: Path, health: Health) -> None:
         OSError: the folder cannot be written; the old file is as it was.
     """
     write_json_atomically(reports / FILE_NAME, health, is_snapshot=True)
+
+
+def last_sequence(reports: Path) -> int:
+    """Return the number of what was written last, 0 where that cannot be read. Blocking."""
+    try:
+        return read_health(reports).sequence
+    except RoboInvestError:
+        return 0
 
 
 def read_health(reports: Path) -> Health:

@@ -18,6 +18,7 @@ from roboinvest.runtime.reports.health import (
     agent_line,
     counts_of,
     health_report,
+    last_sequence,
     read_health,
     write_health,
 )
@@ -69,3 +70,11 @@ def test_what_is_absent_or_damaged_is_said(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("{")
     with pytest.raises(BadInput, match="not a Health report"):
         read_health(tmp_path)
+
+
+def test_the_number_goes_on_from_what_lies_there(tmp_path: Path) -> None:
+    assert last_sequence(tmp_path) == 0
+    write_health(tmp_path, health_report(START, ()).model_copy(update={"sequence": 7}))
+    assert last_sequence(tmp_path) == 7
+    (tmp_path / "health.json").write_text("{", encoding="utf-8")
+    assert last_sequence(tmp_path) == 0
