@@ -250,6 +250,7 @@ def test_a_fault_is_noticed_within_two_looks_told_once_and_over_with_its_cause(
     house: FaultyHouse, watch: Watch, table: Table, fault: Fault
 ) -> None:
     lives_through(house, watch, table, fault)
+    assert fault.name in table.planted
 
 
 def lives_through(house: FaultyHouse, watch: Watch, table: Table, fault: Fault) -> None:
@@ -327,6 +328,7 @@ def test_what_only_a_person_can_mend_stands_until_then(
     house: FaultyHouse, watch: Watch, table: Table
 ) -> None:
     lives_through(house, watch, table, FAULTS[-1])
+    assert root_of(house, FAULTS[-1]) is not None
 
 
 def test_a_full_disk_is_told_though_the_board_cannot_be_kept(
