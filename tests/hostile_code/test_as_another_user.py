@@ -81,6 +81,7 @@ def test_without_namespaces_a_user_who_is_not_root_gets_tier_b(interpreter: str)
     assert set(said["refused"]) == {"A"}
 
 
+@pytest.mark.alone
 def test_the_battery_holds_without_namespaces_for_a_user_who_is_not_root(interpreter: str) -> None:
     battery = ("pytest", "-q", "-p", "no:cacheprovider", BATTERY)
     done = as_nobody(interpreter, "tests.fakes.denied_program", "namespaces", *battery)

@@ -66,7 +66,8 @@ class Lane:
     @property
     def waiting(self) -> int:
         """Return how many requests are queued or being worked on."""
-        return len(self._queue) + len(self._batch)
+        with self._wake:  # a batch on its way from the queue is in neither
+            return len(self._queue) + len(self._batch)
 
     async def open(self, timeout_s: float) -> None:
         """Start the thread, and return when it has its connection."""
