@@ -20,7 +20,7 @@ from typing import Final
 
 from benchmarks.figures import median, one_core
 from benchmarks.table import Goal, Row
-from roboinvest.core.oversight.agents import AgentCard, AgentKind, Roster
+from roboinvest.core.oversight.agents import AgentCard, AgentKind
 from roboinvest.core.oversight.health import AgentHealth, judge
 from roboinvest.core.oversight.thresholds import Thresholds
 from roboinvest.core.oversight.vitals import Vitals
@@ -63,7 +63,7 @@ def rows(folder: Path) -> list[Row]:
         gc.freeze()
         apart = measure_passes(ward, PASSES)
         gc.unfreeze()
-        roots_ms, events_us = measure_roots_ms(ward), measure_event_us()
+        events_us = measure_event_us()
     beside = f"{AGENTS:,} agents, 3 gauges and 2 counters each"
     slices = f"slices of {AT_A_TIME} agents, wall"
 
@@ -75,7 +75,6 @@ def rows(folder: Path) -> list[Row]:
         _row("its longest slice", longest_ms(apart), "ms", f"{slices}, gc.freeze before", BLOCKED),
         _row("the same", longest_ms(passes), "ms", f"{slices}, pauses of the collector in it"),
         _row("memory of an agent", weight_kb, "KB", "with an hour of work behind it", WEIGHT),
-        _row("roots, all agents failing", roots_ms, "ms", "each needs up to three others"),
         _row("an event noted", events_us, "us", "a call that went well"),
     ]
 
@@ -143,18 +142,6 @@ def measure_passes(ward: Ward, passes: int) -> list[Pass]:
         spent = time.process_time() - cpu
         found.append(Pass(cpu_ms=spent * 1000, longest_slice_ms=longest * 1000))
     return found[1:]
-
-
-def measure_roots_ms(ward: Ward) -> float:
-    """Return the CPU time of finding the roots when everybody fails."""
-    roster = Roster(ward.cards)
-    names = list(roster.cards)
-    began = time.process_time()
-    roots = roster.roots(names)
-    spent = time.process_time() - began
-    if len(roots) != len(names):
-        raise RuntimeError(f"{len(roots)} roots were found of {len(names)} agents")
-    return spent * 1000
 
 
 def measure_event_us(events: int = 20_000) -> float:

@@ -98,6 +98,7 @@ class Overseer:
         self._away: frozenset[str] = frozenset()
         self.blind: tuple[str, ...] = ()  # what the senses of the last look raised, a line each
         self.last: HealthPass | None = None
+        self._follows: dict[str, str] = {}  # who was unwell because of which dependency, lastly
 
     @property
     def roster(self) -> Roster:
@@ -269,18 +270,27 @@ class Overseer:
 
         Only what is down pulls others down, or what begins to fail or is slow, those whose calls
         say that they wait for it; who is to blame itself is its own root, whatever else is away.
+        While both get over it, one sooner than the other, one still follows from the other.
         """
         found: dict[str, str] = {}
+        before, self._follows = self._follows, {}
         for name in unwell:
             chain, at = [name], name
-            while at not in found and (above := self._above(at, healths, causes)) is not None:
-                at = above
+            while at not in found:
+                above = self._above(at, healths, causes, before.get(at))
+                if above is None:
+                    break
+                self._follows[at] = at = above
                 chain.append(at)
             found.update(dict.fromkeys(chain, found.get(at, at)))
         return found
 
     def _above(
-        self, name: str, healths: Mapping[str, AgentHealth], causes: Mapping[str, Diagnosis]
+        self,
+        name: str,
+        healths: Mapping[str, AgentHealth],
+        causes: Mapping[str, Diagnosis],
+        before: str | None,
     ) -> str | None:
         """Return the dependency because of which an agent is unwell; None: there is none."""
         cause = causes[name].cause
@@ -291,7 +301,7 @@ class Overseer:
         is_short = cause is Cause.RESOURCE  # of what a machine below it has none of
         down = (each for each in needs if healths[each].status in DOWN)
         bad = (each for each in needs if waits and _fails_others(healths[each], is_short))
-        return next(down, None) or next(bad, None)
+        return next(down, None) or next(bad, None) or (before if before in needs else None)
 
 
 def _fails_others(health: AgentHealth, is_short: bool) -> bool:

@@ -110,7 +110,8 @@ class HealthAlerts:
 
     def _raise(self, name: str, found: HealthPass, severity: Severity) -> None:
         health, root = found.healths[name], found.roots[name]
-        caused_by = None if root == name else self.key_of(root)
+        is_root_told = root in self._told or self._raised_as(root) is not None
+        caused_by = self.key_of(root) if root != name and is_root_told else None
         told = self._told.get(name)
         no_worse = told is not None and _RANK[told.severity] <= _RANK[severity]
         # Where what it follows from recovered first, the board knows what to do.

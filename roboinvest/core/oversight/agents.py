@@ -1,14 +1,12 @@
 """Who is watched: a card for each agent, and the graph of who needs whom.
 
-A failure is told once, at its root: what fails only because something it needs fails is folded
-under that. The chain has to be unbroken, because an agent that is well shields those behind it.
-The graph has no circle at any time, so every chain ends.
+The graph has no circle at any time, so whoever follows it from a failure to its root gets there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -184,44 +182,6 @@ class Roster:
             found |= fresh
             waiting.extend(fresh)
         return tuple(sorted(found))
-
-    def roots(
-        self,
-        failing: Collection[str],
-        *,
-        slow: Collection[str] = (),
-        timed_out: Collection[str] = (),
-    ) -> Mapping[str, str]:
-        """Return for each failing agent the one because of which it fails: itself, if nobody.
-
-        Of several failing dependencies the one that is named first on the card counts.
-
-        Args:
-            failing: names; those that are not on the roster are their own root.
-            slow: names of agents that do answer, but slowly.
-            timed_out: those of the failing whose calls ran out of time: a slow dependency may be
-                their root, where no failing one is.
-        """
-        bad, slow, timed_out = frozenset(failing), frozenset(slow), frozenset(timed_out)
-        found: dict[str, str] = {}
-        for name in failing:
-            chain: list[str] = []
-            at: str | None = name
-            while at is not None and at not in found:
-                chain.append(at)
-                at = self._because_of(at, bad, slow if at in timed_out else frozenset())
-            root = chain[-1] if at is None else found[at]
-            found.update(dict.fromkeys(chain, root))
-        return {name: found[name] for name in failing}
-
-    def _because_of(self, name: str, bad: frozenset[str], slow: frozenset[str]) -> str | None:
-        card = self._cards.get(name)
-        needs = card.dependencies if card is not None else ()
-        for suspects in (bad, slow):
-            for needed in needs:
-                if needed in suspects:
-                    return needed
-        return None
 
     def _admit(self, fresh: Mapping[str, AgentCard]) -> None:
         after = {**self._cards, **fresh} if len(fresh) > 1 else fresh
