@@ -171,8 +171,8 @@ class Gaps:
         learn_usual(self._kept, 0, seconds, at)
 
 
-class Gauges:
-    """Figures of an agent that are read now and then, of which more is worse; all in one array."""
+class _Rows:
+    """Figures by name; all in one array."""
 
     __slots__ = ("_kept", "_places")
 
@@ -186,6 +186,16 @@ class Gauges:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def rows(self) -> tuple[tuple[str, ...], bytes]:
+        """Return all that is kept, as it is now."""
+        return tuple(self._places), self._kept.tobytes()
+
+
+class Gauges(_Rows):
+    """Figures of an agent that are read now and then, of which more is worse; all in one array."""
+
+    __slots__ = ()
 
     def read(self, name: str, value: float, at: float) -> None:
         """Take a reading."""
@@ -211,10 +221,6 @@ class Gauges:
     def recall(self, name: str, usual: Usual, now: float, then: float) -> None:
         """Go on from what was usual then."""
         recall_usual(self._kept, self._place(name, now) + _USUAL, usual, then)
-
-    def rows(self) -> GaugeRows:
-        """Return all that is kept, as it is now."""
-        return tuple(self._places), self._kept.tobytes()
 
     def _place(self, name: str, at: float) -> int:
         first = self._places.get(name)
@@ -262,21 +268,10 @@ def heights(rows: GaugeRows) -> Iterator[tuple[str, float, float, float]]:
         yield name, kept[first + _VALUE], kept[first + _LOWEST], highest
 
 
-class Counters:
+class Counters(_Rows):
     """What an agent brings about, counted; all in one array."""
 
-    __slots__ = ("_kept", "_places")
-
-    def __init__(self) -> None:
-        """Begin without any."""
-        self._kept = array("d")
-        self._places: dict[str, int] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._places
-
-    def __len__(self) -> int:
-        return len(self._places)
+    __slots__ = ()
 
     def add(self, name: str, by: float, at: float) -> None:
         """Count."""
@@ -306,10 +301,6 @@ class Counters:
         kept[first + _SHORT] = _left(kept, first, _SHORT, now)
         kept[first + _COUNTED_AT] = now
         recall_usual(kept, first + _COUNTER_USUAL, usual, then)
-
-    def rows(self) -> CounterRows:
-        """Return all that is kept, as it is now."""
-        return tuple(self._places), self._kept.tobytes()
 
     def _place(self, name: str, at: float) -> int:
         first = self._places.get(name)
