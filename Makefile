@@ -48,7 +48,7 @@ test: $(RUNTIME) $(DEV)
 	@$(BIN)/python -m pytest -q -m 'alone and not campaign and not soak' $(ARGS) || test $$? -eq 5
 
 campaign: $(RUNTIME) $(DEV)
-	@$(BIN)/python -m pytest -q -n 2 -m 'campaign and not alone' $(ARGS) || test $$? -eq 5
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'campaign and not alone' $(ARGS) || test $$? -eq 5
 	@$(BIN)/python -m pytest -q -m 'campaign and alone' $(ARGS) || test $$? -eq 5
 
 soak: $(RUNTIME) $(DEV)

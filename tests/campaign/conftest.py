@@ -12,12 +12,23 @@ from tests.fakes.walks import write_walks
 
 SEED = 23
 HERE = Path(__file__).parent
+BESIDE_OTHERS = frozenset(  # what they assert is not by the clock, or by its minutes
+    {
+        "test_killed_replays.py",
+        "test_live_secrets.py",
+        "test_one_digest.py",
+        "test_recorded_markets.py",
+        "test_spend_kills.py",
+        "test_the_overseer_and_the_vendors.py",
+        "test_the_overseer_in_real_processes.py",
+    }
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of this folder one after the other: daemons that are watched by the clock."""
+    """Run the others of this folder alone: daemons that are watched by the clock."""
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if item.path.is_relative_to(HERE) and item.path.name not in BESIDE_OTHERS:
             item.add_marker(pytest.mark.alone)
 
 

@@ -33,7 +33,12 @@ from tests.fakes.process_faults import (
 )
 from tests.fakes.processes import Daemon, side_by_side
 
-pytestmark = [pytest.mark.campaign, pytest.mark.timeout(240)]
+# One worker plays them all, in order: it is one daemon's life.
+pytestmark = [
+    pytest.mark.campaign,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("overseer"),
+]
 
 SEED: Final = 7
 TWO_LOOKS_S: Final = 2 * HEALTH_S

@@ -7,6 +7,7 @@ and else by raising. To import this module compiles nothing, nor imports what co
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from roboinvest.core.errors import Refused
@@ -104,10 +105,16 @@ def sweep(
     from tools.backtester.kernel import outcome, setup
     from tools.backtester.kernel.shared import SharedSignals
 
-    symbols, rows = sorted(bars), first_rows or {}
-    shared = [SharedSignals(bars[s], timeframe, first_row=rows.get(s, 0)) for s in symbols]
-    course = setup.course_of([one.bars for one in shared], [one.first_row for one in shared], terms)
+    def signals(symbol: str) -> SharedSignals:
+        return SharedSignals(bars[symbol], timeframe, first_row=rows.get(symbol, 0))
+
+    symbols, rows, ahead = sorted(bars), first_rows or {}, iter(plans)
+    course = setup.course_of([bars[s] for s in symbols], [rows.get(s, 0) for s in symbols], terms)
+    at_first = list(islice(ahead, 2))
+    # A lone plan shares with nobody: a symbol's signals go as soon as its wishes are known.
+    shared = list(map(signals, symbols)) if len(at_first) > 1 else None
     run = None
-    for plan in plans:
-        run = setup.run_on(course, plan, timeframe, terms, (s.part(plan) for s in shared), run)
+    for plan in chain(at_first, ahead):
+        parts = (each.part(plan) for each in shared or map(signals, symbols))
+        run = setup.run_on(course, plan, timeframe, terms, parts, run)
         yield outcome.fast_outcome(setup.finished(run, noting=False), run, terms.rules)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Final, cast
 
 import numpy as np
 
 from roboinvest.core.market.bars import Floats, Ints
+from roboinvest.core.market.grid import price_units
 from roboinvest.core.market.rows import Flags
 from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.market.values import Timeframe
@@ -28,24 +30,41 @@ from tools.backtester.kernel.machine.entries import entries
 
 _BARE: Final = Plan(columns={}, scan=Scan(), execution=Execution())
 _CURIOUS: Final = Plan(columns={}, scan=lambda _: None, execution=Execution())  # asks for all
+_OF_THE_CLOCK: Final = frozenset({"session", "minutes_open", "minutes_left"})
 _NONE_GIVEN: Final = np.zeros(0)
 _MINUTE_NS: Final = 60_000_000_000
 
 
 class SharedSignals:
-    """Makes the signals of one symbol's bars for one plan after another."""
+    """Makes the signals of one symbol's bars for one plan after another.
+
+    Whatever no plan has asked for is not computed: over many symbols it would be most of the memory.
+    """
 
     def __init__(self, bars: SessionBars, timeframe: Timeframe, *, first_row: int = 0) -> None:
         """Take the bars, and the first row that decides."""
         self.bars = bars
         self.first_row = first_row
         self._timeframe = timeframe
-        self._bare = signals_of(_BARE, bars, timeframe)  # the mark, and nothing wanted
-        self._bar_columns = columns_of(_CURIOUS, bars)
-        self._left_ns = bars.ends - bars.closes_at
         self._columns: dict[Callable[[SessionBars], Floats], Floats] = {}
-        self._late: dict[float | None, Flags] = {None: self._bare.late}
+        self._late: dict[float | None, Flags] = {None: np.zeros(len(bars), np.bool_)}
         self._averages = Averages(bars)
+
+    @cached_property
+    def _mark(self) -> Ints:
+        return price_units(self.bars.close)
+
+    @cached_property
+    def _nothing(self) -> Ints:
+        return np.zeros(len(self.bars), np.int64)
+
+    @cached_property
+    def _left_ns(self) -> Ints:
+        return self.bars.ends - self.bars.closes_at
+
+    @cached_property
+    def _bar_columns(self) -> dict[str, Floats]:
+        return columns_of(_CURIOUS, self.bars)
 
     def part(self, plan: Plan) -> Part:
         """Return what a plan wants on the bars.
@@ -66,7 +85,7 @@ class SharedSignals:
         strange = daily and how.flat_before_close_min is not None
         if strange or not isinstance(plan.scan, Scan) or not len(self.bars):
             return signals_of(plan, self.bars, self._timeframe, from_row=self.first_row)
-        columns = {**self._bare.columns, **self._asked_of_the_clock(plan)}
+        columns = self._of_the_bars(plan)
         for name, calculator in plan.columns.items():
             columns[name] = self._column(calculator)
         leave = self._leave(how, columns)
@@ -80,17 +99,16 @@ class SharedSignals:
             stop=stop,
             target=target,
             trail=trail,
-            mark=self._bare.mark,
+            mark=self._mark,
             columns=columns,
         )
 
-    def _asked_of_the_clock(self, plan: Plan) -> dict[str, Floats]:
+    def _of_the_bars(self, plan: Plan) -> dict[str, Floats]:
         asked = asked_names(plan)
-        return {
-            name: column
-            for name, column in self._bar_columns.items()
-            if asked is None or name in asked
-        }
+        if asked is not None and asked.isdisjoint(_OF_THE_CLOCK):
+            return columns_of(_BARE, self.bars)
+        unasked = frozenset[str]() if asked is None else _OF_THE_CLOCK - asked
+        return {name: each for name, each in self._bar_columns.items() if name not in unasked}
 
     def _column(self, calculator: Calculator) -> Floats:
         key = calculator.compute
@@ -134,8 +152,7 @@ class SharedSignals:
         self, how: Execution, columns: dict[str, Floats], sides: Signs
     ) -> tuple[Ints, Ints, Ints]:
         if how.stop is None and how.target is None and how.trail is None:
-            nothing = self._bare.stop
-            return nothing, nothing, nothing
+            return self._nothing, self._nothing, self._nothing
         at = np.flatnonzero(sides)
         levels = Levels(self.bars, columns, at, sides[at], self.bars.close[at])
         return levels.of(how, _NONE_GIVEN, _NONE_GIVEN)
