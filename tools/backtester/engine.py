@@ -148,20 +148,20 @@ def by_day(stage: Stage, played: Played, cash: Decimal) -> tuple[Ints, Ints, Int
 
     Equity and gross have one point more than there are days: the first is before the first day.
     """
-    closes = np.concatenate(
-        [part.bars.closes_at[part.first_row :] for part in stage.parts.values()]
-    )
-    dated = np.concatenate([part.bars.day[part.first_row :] for part in stage.parts.values()])
-    instants, place = np.unique(closes, return_index=True)
-    day_of = dated[place]
-    at = np.searchsorted(played.instants, instants)
-    if not np.array_equal(played.instants[np.minimum(at, len(played.instants) - 1)], instants):
-        raise ValueError("the executor's instants are not those of the bars")
-    ends = np.flatnonzero(np.append(day_of[1:] != day_of[:-1], True))
-    rows = at[ends]
+    day_of = np.zeros(len(played.instants), np.int64)  # 0: nobody decides then
+    for part in stage.parts.values():  # one by one: all of them would be as large as the bars
+        closes = part.bars.closes_at[part.first_row :]
+        at = np.searchsorted(played.instants, closes)
+        if not np.array_equal(played.instants[np.minimum(at, len(day_of) - 1)], closes):
+            raise ValueError("the executor's instants are not those of the bars")
+        day_of[at] = part.bars.day[part.first_row :]
+    rows = np.flatnonzero(day_of)
+    days = day_of[rows]
+    ends = np.flatnonzero(np.append(days[1:] != days[:-1], True))
+    rows = rows[ends]
     equity = np.concatenate(([to_units(cash)], played.equity[rows]))
     gross = np.concatenate(([0], played.gross[rows]))
-    return day_of[ends], equity, gross
+    return days[ends], equity, gross
 
 
 def buy_and_hold(stage: Stage) -> Stage:

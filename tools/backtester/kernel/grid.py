@@ -18,6 +18,7 @@ from roboinvest.core.errors import Refused
 from roboinvest.core.market.bars import Ints
 from roboinvest.core.market.grid import from_units, price_units
 from roboinvest.core.market.session_bars import SessionBars
+from tools.backtester.instants import instants_of
 from tools.backtester.kernel.machine import layout
 from tools.backtester.kernel.machine.entries import entries
 from tools.backtester.kernel.machine.layout import SmallInts
@@ -49,7 +50,7 @@ def grid_of(each: Sequence[SessionBars], first_rows: Sequence[int], share: Decim
     edges = list(accumulate((len(one) for one in each), initial=0))
     spans = tuple(pairwise(edges))
     bars = np.zeros((layout.BARS, edges[-1]), np.int32)
-    days, instants = _days([one.day for one in each]), _instants(each, first_rows)
+    days, instants = _days([one.day for one in each]), instants_of(each, first_rows)
     dearest, parts = list[int](), 0
     for (begin, end), one in zip(spans, each, strict=True):
         part = bars[:, begin:end]
@@ -72,18 +73,6 @@ def grid_of(each: Sequence[SessionBars], first_rows: Sequence[int], share: Decim
         instants=instants,
         dearest=tuple(dearest),
     )
-
-
-def _instants(bars: Sequence[SessionBars], first_rows: Sequence[int]) -> Ints:
-    """Return every bar close from the first decision on, once, oldest first."""
-    deciding = [one.closes_at[row:] for one, row in zip(bars, first_rows, strict=True)]
-    starts = [int(closes[0]) for closes in deciding if len(closes)]
-    if not starts:
-        return np.zeros(0, np.int64)
-    if len(bars) == 1:
-        return deciding[0]
-    closes = np.unique(np.concatenate([one.closes_at for one in bars]))
-    return closes[np.searchsorted(closes, min(starts)) :]
 
 
 def _put_prices(one: SessionBars, part: SmallInts) -> int:

@@ -38,7 +38,7 @@ _MINUTE_NS: Final = 60_000_000_000
 class SharedSignals:
     """Makes the signals of one symbol's bars for one plan after another.
 
-    Whatever no plan has asked for is not computed: over many symbols it would be most of the memory.
+    What no plan has asked for is not computed: over many symbols it would be most of the memory.
     """
 
     def __init__(self, bars: SessionBars, timeframe: Timeframe, *, first_row: int = 0) -> None:

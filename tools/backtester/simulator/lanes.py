@@ -21,6 +21,7 @@ from roboinvest.core.market.rows import Flags
 from roboinvest.core.market.values import CorporateAction, Timeframe
 from roboinvest.core.orders import to_price
 from tools.backtester.contract import Part, Stage
+from tools.backtester.instants import instants_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ class Course:
 def course_of(stage: Stage, *, limited: bool) -> Course:
     """Return the lanes of a stage; `limited`: whether the daemon's limits apply (F10)."""
     parts = [(symbol, stage.parts[symbol]) for symbol in sorted(stage.parts)]
-    instants = _instants([part for _, part in parts])
+    instants = instants_of([part.bars for _, part in parts], [part.first_row for _, part in parts])
     silent = limited and stage.timeframe is not Timeframe.DAY
     lanes = [
         _lane(number, symbol, part, instants, stage.actions, silent=silent)
@@ -155,17 +156,6 @@ def _lane(
         sends=sends,
         actions=applied,
     )
-
-
-def _instants(parts: Sequence[Part]) -> Ints:
-    deciding = [part.bars.closes_at[part.first_row :] for part in parts]
-    starts = [int(closes[0]) for closes in deciding if len(closes)]
-    if not starts:
-        return np.zeros(0, np.int64)
-    if len(parts) == 1:
-        return deciding[0]
-    closes = np.unique(np.concatenate([part.bars.closes_at for part in parts]))
-    return closes[np.searchsorted(closes, min(starts)) :]
 
 
 def _is_alone(part: Part, instants: Ints) -> bool:

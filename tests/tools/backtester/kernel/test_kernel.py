@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ import pytest
 from roboinvest.core.errors import BadInput, Refused
 from roboinvest.core.fills import FRICTIONLESS, FillRules
 from roboinvest.core.market.grid import price_units, to_units
+from roboinvest.core.market.session_bars import SessionBars
 from roboinvest.core.market.values import ActionKind, CorporateAction, Timeframe
 from roboinvest.core.protections import ProtectionRules
 from roboinvest.core.quant.calculators.averages import ema, sma
@@ -273,6 +275,36 @@ def test_a_sweep_is_its_runs_one_by_one(limits: RiskLimits | None) -> None:
             for fill in played.at_end
         )
         assert outcome.liquidated == played.equity[-1] - to_units(Decimal(closing))
+
+
+def test_a_plan_alone_comes_to_what_it_comes_to_among_others() -> None:
+    bars = {"QQQ": minute_tape(4, days=3, symbol="QQQ", missing=0.05), "SPY": minute_tape(5)}
+    plans, terms = [plan for plan in _plans() if isinstance(plan.scan, Scan)][:4], Terms()
+    among = kernel.sweep(plans, bars, Timeframe.MINUTE, terms)
+    for plan, outcome in zip(plans, among, strict=True):
+        (alone,) = kernel.sweep([plan], bars, Timeframe.MINUTE, terms)
+        assert alone.fills == outcome.fills
+        assert np.array_equal(alone.daily_equity, outcome.daily_equity)
+    assert list(kernel.sweep([], bars, Timeframe.MINUTE, terms)) == []
+
+
+def test_a_plan_alone_keeps_the_columns_of_no_symbol_that_it_is_done_with() -> None:
+    computed, alive = list[weakref.ref[np.ndarray]](), list[int]()
+
+    def mean(bars: SessionBars) -> np.ndarray:
+        alive.append(sum(each() is not None for each in computed))
+        column = np.sqrt(bars.high * bars.low)
+        computed.append(weakref.ref(column))
+        return column
+
+    plan = replace(
+        CROSS, columns={"fast": Calculator(name="mean", warm_up=0, compute=mean), "slow": sma(20)}
+    )
+    bars = {name: minute_tape(seed, days=1, symbol=name) for seed, name in enumerate("ABCDE")}
+    (outcome,) = kernel.sweep([plan], bars, Timeframe.MINUTE, Terms())
+    assert outcome.fills > 0
+    assert len(alive) == len(bars)
+    assert max(alive) <= 1  # the one before is still in hand while the next is made
 
 
 def test_limits_are_asked_as_of_the_row() -> None:
