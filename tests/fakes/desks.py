@@ -30,15 +30,19 @@ from tests.fakes.venues import CALM, Faults, SimulatedVenue
 
 @dataclass(slots=True)
 class HeardAlarms:
-    """What a person was told, in order."""
+    """What a person was told, in order; as on the board, only what is open is resolved."""
 
     heard: list[tuple[str, str]] = field(default_factory=list)  # ("raised" | "resolved", key)
+    open: set[str] = field(default_factory=set)  # keys; those of earlier lives too
 
     def raised(self, key: str, message: str) -> None:
         self.heard.append(("raised", key))
+        self.open.add(key)
 
     def resolved(self, key: str, message: str) -> None:
-        self.heard.append(("resolved", key))
+        if key in self.open:
+            self.open.discard(key)
+            self.heard.append(("resolved", key))
 
 
 class DeskHouse:

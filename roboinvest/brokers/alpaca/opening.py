@@ -186,6 +186,7 @@ def _stream(
             await desk.on_update(order, executions if place == 0 else ())
 
     async def on_connected() -> None:
+        office.alarms.resolved(STREAM_ALARM, "the trade stream takes our keys")
         desk.wake()
 
     async def on_quiet() -> bool:

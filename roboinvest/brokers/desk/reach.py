@@ -23,7 +23,7 @@ class Reach:
     def __init__(self, alarms: Alarms) -> None:
         self._alarms = alarms
         self._missed: dict[str, int] = {}  # in a row, by what was asked
-        self._is_away = False
+        self._is_away: bool | None = None  # None: not known, and an earlier run may have told it
 
     def away(self) -> str | None:
         """Return the key of the alert that says that the broker is away; None: it is not."""
@@ -51,7 +51,7 @@ class Reach:
     def compared(self) -> None:
         """Take note of a comparison for which everything was answered."""
         self._missed = {what: times for what, times in self._missed.items() if what == ACCOUNT}
-        if self._is_away and not self._missed:
+        if self._is_away is not False and not self._missed:
             self._is_away = False
             self._alarms.resolved(KEY, "orders, executions and positions are read again")
 

@@ -66,6 +66,7 @@ class Reconciling:
         self._lock = asyncio.Lock()
         self._suspects: dict[str, _Suspect] = {}
         self._believed: dict[str, Decimal] = {}
+        self._is_clear = False  # that nothing is believed was told, to this run at least
         self._agreed_since: float | None = None
         self._last_list_at: datetime | None = None
         self._done_at: float | None = None
@@ -200,7 +201,7 @@ class Reconciling:
         return Reconciliation(agrees=not reason, booked=booked, differences=gaps, reason=reason)
 
     def _believe(self, certain: dict[str, Decimal]) -> None:
-        self._believed = {**self._believed, **certain}
+        self._believed, self._is_clear = {**self._believed, **certain}, False
         gaps = ", ".join(f"{s} {gap:+}" for s, gap in sorted(self._believed.items()))
         self._parts.standing.doubt(
             POSITIONS_DOUBT,
@@ -210,12 +211,12 @@ class Reconciling:
         )
 
     def _maybe_lift(self, now: float) -> None:
-        if not self._believed:
+        if self._is_clear:
             return
         self._agreed_since = now if self._agreed_since is None else self._agreed_since
         if now - self._agreed_since >= self._parts.policy.confirm_s:
-            self._believed = {}
-            self._parts.standing.trust(POSITIONS_DOUBT, "positions agree with the broker again")
+            self._believed, self._is_clear = {}, True
+            self._parts.standing.proven(POSITIONS_DOUBT, "positions agree with the broker again")
 
     def _has_lasted(self, symbol: str, since: float, now: float) -> bool:
         """Return whether a difference has lasted too long for a report that lags behind.

@@ -158,7 +158,7 @@ class Sender:
             raise
         except (Refused, BadInput) as error:
             raise OrderRejected(str(error)) from error
-        parts.standing.trust(JOURNAL_DOUBT, "the order journal can be written again")
+        parts.standing.proven(JOURNAL_DOUBT, "the order journal can be written again")
         return entry
 
     async def _place(self, intent: OrderIntent) -> Outcome:

@@ -34,6 +34,7 @@ class Standing:
         self._closed_because = "orders and positions are being compared with the broker"
         self._doubts: dict[str, str] = {}
         self._alarmed: set[str] = set()
+        self._known: set[str] = set()  # of what an earlier run may have told: it is over
         self._told: tuple[TradingState, str] | None = None
 
     @property
@@ -84,6 +85,13 @@ class Standing:
             self._alarmed.discard(name)
             self._alarms.resolved(f"broker.{name}", why)
         self.tell()
+
+    def proven(self, name: str, why: str) -> None:
+        """Lift a doubt that was looked into, and the alarm that an earlier run left about it."""
+        if name not in self._known | self._doubts.keys():
+            self._alarms.resolved(f"broker.{name}", why)
+        self._known.add(name)
+        self.trust(name, why)
 
     def tell(self) -> None:
         """Call back with the state, if it is not the one told last."""

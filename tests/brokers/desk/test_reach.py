@@ -100,6 +100,23 @@ def test_the_reconciler_asks_for_the_account_that_a_tick_lacked_so_that_it_ends(
     lived(script)
 
 
+def test_a_broker_that_was_away_when_the_house_stopped_is_told_to_be_back_by_the_next_one() -> None:
+    async def script(house: DeskHouse) -> None:
+        house.venue.no_positions = True
+        for _ in range(3):
+            await house.later(6.0)
+        assert house.alarms.heard == [RAISED]
+        house.restarted()
+        await house.desk.begin()
+        await house.later(6.0)
+        assert house.alarms.heard == [RAISED], "nothing was read yet"
+        house.venue.no_positions = False
+        await house.opened()
+        assert house.alarms.heard == [RAISED, RESOLVED]
+
+    lived(script)
+
+
 def test_a_journal_that_takes_nothing_is_no_broker_that_is_away() -> None:
     async def script(house: DeskHouse) -> None:
         house.venue.books.by_hand("BBB", Side.BUY, Decimal(3))  # there is something to write

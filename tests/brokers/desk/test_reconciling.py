@@ -96,6 +96,22 @@ def test_a_real_mismatch_stops_new_risk_alarms_and_corrects_nothing() -> None:
     lived(script)
 
 
+def test_a_mismatch_that_an_earlier_run_told_of_is_over_once_positions_agree_for_a_while() -> None:
+    async def script(house: DeskHouse) -> None:
+        house.venue.books.give("AAA", Decimal(4))
+        await compared(house, 4)
+        assert house.alarms.heard == [("raised", "broker.positions")]
+        house.venue.books.give("AAA", Decimal(-4))
+        house.restarted()
+        await house.opened()
+        assert house.alarms.heard == [("raised", "broker.positions")], "one look proves little"
+        await compared(house, 4)
+        told = [("raised", "broker.positions"), ("resolved", "broker.positions")]
+        assert house.alarms.heard == told
+
+    lived(script)
+
+
 def test_a_mismatch_that_is_gone_is_lifted_once_it_stays_gone() -> None:
     async def script(house: DeskHouse) -> None:
         house.venue.books.give("AAA", Decimal(-4))
