@@ -61,7 +61,8 @@ ZERO: Final = Decimal(0)
 _SHOWN: Final = 6  # columns that a reason quotes
 _ANSWERS_S: Final = 20.0  # for a boxed strategy to answer about all symbols of a tick
 _LONGEST: Final = 600  # characters of what a failure says
-_LEAST_S: Final = 0.5  # for one symbol, however late it is: the box answers in a tenth of it
+_LEAST_S: Final = 0.5  # for one symbol, though it is late: the box answers in a tenth of it
+_LATE_S: Final = 15.0  # and then for none: what else is in the tick has to come to its end
 ResultT = TypeVar("ResultT")
 
 
@@ -187,7 +188,7 @@ class InstalledStrategyAgent:
             return self._without_signals(standing.lots, tick, self._vacant)
         loop = asyncio.get_running_loop()
         began_at = loop.time()
-        left_s = max(ends_at - began_at, _LEAST_S)
+        left_s = _left_s(began_at, ends_at)
         # gathered, because its code may raise anything, and only its own symbol pays for it
         (found,) = await asyncio.gather(
             self._answer(partial(self._asked, mine, standing, tick), left_s),
@@ -208,6 +209,8 @@ class InstalledStrategyAgent:
         elsewhere = self._installed.elsewhere
         if elsewhere is None:
             return asked()
+        if not within_s:
+            raise TryLater("no time was left in this tick to ask about it")
         return await elsewhere.run(asked, lane=Lane.DATA, deadline_s=within_s)
 
     def _standing(self, symbol: str, bars: SessionBars, tick: TickInput) -> _Standing:
@@ -360,6 +363,11 @@ class InstalledStrategyAgent:
             similar_setups=view.similar_setups,
             similar_mean_r=view.similar_mean_r,
         )
+
+
+def _left_s(now: float, ends_at: float) -> float:
+    """Return how long the answer about one symbol may take; 0: it is not asked for any more."""
+    return max(ends_at - now, _LEAST_S) if now < ends_at + _LATE_S else 0.0
 
 
 def _level(units: int) -> Decimal | None:

@@ -8,6 +8,7 @@ are told. From the next tick on a change binds: a tick never changes its mind ha
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -74,6 +75,7 @@ class LimitDesk:
     def __init__(self, store: Documents, book: LimitBook) -> None:
         """Take where it is kept, and the book that binds."""
         self._store, self._book = store, book
+        self._writing = asyncio.Lock()  # each writes all that was lowered
 
     def names(self) -> tuple[str, ...]:
         """Return the limits that can be lowered here."""
@@ -94,12 +96,13 @@ class LimitDesk:
             Refused: that would raise it, or is lower than it can be.
             TryLater: it could not be written; nothing was changed.
         """
-        standing = self._require(name, value)
-        if value > standing:
-            raise Refused(
-                f"{name} is at {standing}, and {value} is more risk; only a person goes back"
-            )
-        await self._put(name, value, by=by, why=why, at=at)
+        async with self._writing:
+            standing = self._require(name, value)
+            if value > standing:
+                raise Refused(
+                    f"{name} is at {standing}, and {value} is more risk; only a person goes back"
+                )
+            await self._put(name, value, by=by, why=why, at=at)
 
     async def restore(self, name: str, value: Decimal, *, by: str, why: str, at: datetime) -> None:
         """Set a limit for a person, up to what the settings say.
@@ -108,8 +111,9 @@ class LimitDesk:
             Refused: it is above the settings, or lower than it can be.
             TryLater: it could not be written; nothing was changed.
         """
-        self._require(name, value)
-        await self._put(name, value, by=by, why=why, at=at)
+        async with self._writing:
+            self._require(name, value)
+            await self._put(name, value, by=by, why=why, at=at)
 
     def _require(self, name: str, value: Decimal) -> Decimal:
         """Return what binds now, where the value is one that a limit can have."""
@@ -127,7 +131,7 @@ class LimitDesk:
         book = self._book
         own = value_of(book.own, name) or value
         before = next((each for each in book.lowered if each.name == name), None)
-        first = own if before is None else before.own
+        first = own if before is None or value > before.own else before.own
         others = tuple(each for each in book.lowered if each.name != name)
         entry = LoweredLimit(name=name, value=value, own=first, by=by, why=why, at=at)
         if before is not None and value == before.value:

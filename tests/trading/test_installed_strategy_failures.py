@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +15,16 @@ from roboinvest.core.events import Asks, TickCompleted
 from roboinvest.core.orders import Action
 from roboinvest.core.strategy import EquityShare, Execution, Moment, Percent, Plan
 from roboinvest.runtime.vendors.rate_limiter import Lane
-from roboinvest.trading.installed_strategy import Elsewhere, Installed
+from roboinvest.trading.graph import TICK_TIMEOUT_S
+from roboinvest.trading.installed_strategy import Elsewhere, Installed, InstalledStrategyAgent
 from roboinvest.trading.installed_strategy_asks import MOST_LINES, Tally, line_of_failure
+from tests.fakes.house import flat_bars, house
+from tests.fakes.markets import minute
+from tests.fakes.models import ScriptedModel, hold
 from tests.fakes.town import Town, run_life
+from tests.fakes.virtual_time import run_virtual
 from tests.fakes.worlds import invented
+from tools.calendar import ExchangeCalendar
 
 ResultT = TypeVar("ResultT")
 Scan = Callable[[Moment], Any]
@@ -93,6 +100,50 @@ def test_a_box_that_is_away_is_no_fault_of_the_strategy(tmp_path: Path) -> None:
     ((line, count),) = asks_of(town)[-1].failures
     assert line.startswith("TryLater own ")
     assert count == 2
+
+
+class Slow:
+    """A box that answers, each time after most of what one symbol is given."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def run(self, call: Callable[[], ResultT], *, lane: Lane, deadline_s: float) -> ResultT:
+        """Answer late."""
+        self.asked += 1
+        await asyncio.sleep(min(deadline_s, 0.45))
+        return call()
+
+
+def test_a_slow_strategy_with_many_symbols_leaves_the_tick_the_time_to_end(tmp_path: Path) -> None:
+    symbols = tuple(f"S{number:03}" for number in range(200))
+    bars = [each for symbol in symbols for each in flat_bars(9, symbol=symbol)]
+    how = Execution(size=EquityShare(0.1), stop=Percent(0.02))
+    plan, box = Plan(columns={}, scan=lambda _: False, execution=how), Slow()
+
+    async def script() -> tuple[float, Sequence[str], Asks | None]:
+        one = house(
+            tmp_path, bars, ScriptedModel(lambda inputs, brief: hold(brief.observation.symbol))
+        )
+        state = await one.tick(minute(3))
+        agent = InstalledStrategyAgent(
+            Installed(stamp="dip@2", plan=plan, elsewhere=box),
+            one.feed,
+            ExchangeCalendar(),
+            one.account,
+            one.playbook,
+        )
+        began_at = asyncio.get_running_loop().time()
+        found = (await agent(state))["strategy"]
+        took_s = asyncio.get_running_loop().time() - began_at
+        return took_s, [each.summary for each in found.decisions], found.asks
+
+    took_s, said, asks = run_virtual(script)
+    assert took_s < TICK_TIMEOUT_S * 0.75
+    assert asks is not None
+    assert (len(said), asks.answered + asks.failed) == (200, 200)
+    assert asks.answered == box.asked
+    assert "no time was left in this tick to ask about it" in said[-1]
 
 
 def test_an_answer_that_did_not_come_in_time_is_counted_as_too_slow() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import replace
 from decimal import Decimal
@@ -37,6 +38,15 @@ from tests.fakes.shelves import Shelf
 
 OWN = RiskLimits()
 SEED = 7
+
+
+class SlowShelf(Shelf):
+    """Lets others go on while it writes, as a disk does."""
+
+    async def put_document(self, name: str, text: str) -> None:
+        """Keep a document."""
+        await asyncio.sleep(0)
+        await super().put_document(name, text)
 
 
 def desk_on(shelf: Shelf, own: RiskLimits = OWN) -> tuple[LimitDesk, LimitBook]:
@@ -128,6 +138,29 @@ async def test_settings_that_a_person_raised_bind_once_all_was_taken_back() -> N
     await restore(desk, "max_trades_per_day", "20")
     assert book.now.max_trades_per_day == 20, "a person asked for no more than that"
     assert desk_on(shelf, raised)[1].now.max_trades_per_day == 40
+
+
+async def test_a_limit_that_a_person_set_between_old_and_new_settings_is_kept_over_a_start() -> (
+    None
+):
+    shelf = Shelf()
+    desk, _ = desk_on(shelf)
+    await lower(desk, "max_trades_per_day", "10")
+    raised = replace(OWN, max_trades_per_day=40)
+    desk, _ = desk_on(shelf, raised)
+    await restore(desk, "max_trades_per_day", "30")
+    await lower(desk, "max_trades_per_day", "25")
+    assert desk_on(shelf, raised)[1].now.max_trades_per_day == 25
+
+
+async def test_two_limits_that_are_lowered_at_the_same_time_are_both_lower() -> None:
+    shelf = SlowShelf()
+    desk, book = desk_on(shelf)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lower(desk, "max_trades_per_day", "10"))
+        group.create_task(lower(desk, "max_order_usd", "5000"))
+    for found in (book, desk_on(shelf)[1]):
+        assert (found.now.max_trades_per_day, found.now.max_order_usd) == (10, Decimal(5000))
 
 
 async def test_no_sequence_of_orders_and_starts_widens_a_limit() -> None:
