@@ -26,7 +26,7 @@ from roboinvest.core.oversight.windows import (
 
 STALE_S: Final = 300.0  # a gauge that was not read for so long says nothing
 _SLOT_S: Final = 30.0
-_SLOTS_APART: Final = 4  # more, and the two readings are no pair
+_SLOTS_APART: Final = 41  # more, and two readings are no pair: looks may be 20 min apart, no more
 _STEEP_S: Final = 30.0  # half-life of the trend of the last minutes
 _LONG_S: Final = 3_600.0  # half-life of the trend of the last hours
 _ACCEPTED_S: Final = 600.0  # half-life in which a new height is learned; one reading is no height
