@@ -39,6 +39,8 @@ _STAYS: Final = (
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _NO_FOLDER: Final = (FileExistsError, NotADirectoryError)
 _ABSENT: Final = "nothing"
+_TRIES: Final = 25  # to lock the folder
+_PAUSE_S: Final = 0.02  # between two of them
 
 
 class DataFolder:
@@ -85,15 +87,13 @@ class DataFolder:
         self.create()
         with self._writing():
             lock_fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(lock_fd):
             holder = os.pread(lock_fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(lock_fd)
             raise FolderInUse(
                 f"{self.root} is held by another daemon (pid {holder}); "
                 "stop that one, or give this one its own --data-dir"
-            ) from None
+            )
         with self._writing():
             os.ftruncate(lock_fd, 0)
             os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
@@ -297,6 +297,17 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(folder_fd)
+
+
+def _locked(lock_fd: int) -> bool:
+    """Lock a file for us alone; who only looks whether it is locked holds it for a moment."""
+    for number in range(_TRIES):
+        if number:
+            threading.Event().wait(_PAUSE_S)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def _shown(arguments: Mapping[str, Any], key: str) -> str:

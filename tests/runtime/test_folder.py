@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -96,6 +97,18 @@ def test_looking_for_the_holder_does_not_take_the_lock_from_anyone(folder: DataF
     folder.release()
     assert folder.holder() is None
     folder.hold()
+    folder.release()
+
+
+def test_who_only_looks_for_the_holder_keeps_no_daemon_from_starting(folder: DataFolder) -> None:
+    folder.hold()
+    folder.release()
+    looking = os.open(folder.lock_file, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)  # as `holder` does, cut off by a busy machine
+    timer = threading.Timer(0.02, os.close, (looking,))
+    timer.start()
+    folder.hold()
+    timer.join()
     folder.release()
 
 
