@@ -12,7 +12,7 @@ import typer
 
 from roboinvest.cli.options import ConfigOption, DataDirOption, JsonOption
 from roboinvest.cli.output import console, print_json, print_table
-from roboinvest.cli.settings import folder_of, person
+from roboinvest.cli.settings import clock_in, folder_of, person
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,11 +35,10 @@ def ls(
     from rich.markup import escape
 
     from roboinvest.core.records import to_plain
-    from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.oversight.analyst_tables import AdviceBook
     from roboinvest.runtime.oversight.file import FILE_NAME
 
-    folder, now = folder_of(config, data_dir), SystemClock().now()
+    folder, now = folder_of(config, data_dir), clock_in(config, data_dir).now()
     found = []
     if (folder.root / FILE_NAME).exists():
         with _opened(folder.root) as file:
@@ -77,7 +76,6 @@ def take(
     """Say that advice was followed; its figure is watched from now on."""
     from meta_agents.meeting.settling import require_person
     from roboinvest.core.errors import BadInput
-    from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.oversight.analyst_tables import AdviceBook
     from roboinvest.runtime.oversight.file import FILE_NAME
 
@@ -86,7 +84,7 @@ def take(
         raise BadInput(f"there is no advice {name[:80]!a}; nothing was ever advised here")
     with _opened(folder.root) as file:
         book = AdviceBook(file)
-        book.take(name, by=by, at=SystemClock().now())
+        book.take(name, by=by, at=clock_in(config, data_dir).now())
         advice = book.get(name)
     text = (
         f"{by} took {name}; {advice.metric} is watched until {advice.deadline:%Y-%m-%d %H:%M} UTC"

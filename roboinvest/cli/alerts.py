@@ -13,10 +13,11 @@ import typer
 
 from roboinvest.cli.options import ConfigOption, DataDirOption, JsonOption
 from roboinvest.cli.output import console, print_json
-from roboinvest.cli.settings import folder_of, person
+from roboinvest.cli.settings import clock_in, folder_of, person
 
 if TYPE_CHECKING:
     from roboinvest.runtime.alerting.desk import AlertDesk
+    from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.control.port import Request
     from roboinvest.runtime.folder import DataFolder
     from roboinvest.runtime.reports.models import AlertLine
@@ -69,7 +70,8 @@ def ack(
     async def act(desk: AlertDesk) -> str:
         return acknowledged_text(await desk.acknowledge(name, by=person()))
 
-    _ask(folder_of(config, data_dir), AckAlert(name=_named(name), by=person()), act, as_json)
+    clock, request = clock_in(config, data_dir), AckAlert(name=_named(name), by=person())
+    _ask(folder_of(config, data_dir), clock, request, act, as_json)
 
 
 @app.command()
@@ -90,11 +92,12 @@ def snooze(
         return snoozed_text(await desk.snooze(name, by=person(), span=length))
 
     request = SnoozeAlert(name=_named(name), span_s=length.total_seconds(), by=person())
-    _ask(folder_of(config, data_dir), request, act, as_json)
+    _ask(folder_of(config, data_dir), clock_in(config, data_dir), request, act, as_json)
 
 
 def _ask(
     folder: DataFolder,
+    clock: SystemClock,
     request: Request,
     act: Callable[[AlertDesk], Awaitable[str]],
     as_json: bool,
@@ -107,25 +110,25 @@ def _ask(
         reply = ControlClient(folder.control_socket).ask(request)
         text = reply.text if isinstance(reply, Done) else "done"
     except NoDaemon:
-        running, text = False, asyncio.run(_act(folder, act))
+        running, text = False, asyncio.run(_act(folder, clock, act))
     if as_json:
         print_json({"running": running, "text": text})
     else:
         console().print(text if running else f"{text}; no daemon runs", markup=False)
 
 
-async def _act(folder: DataFolder, act: Callable[[AlertDesk], Awaitable[str]]) -> str:
+async def _act(
+    folder: DataFolder, clock: SystemClock, act: Callable[[AlertDesk], Awaitable[str]]
+) -> str:
     """Act on the board of a folder that no daemon holds."""
     from roboinvest.core.errors import TryLater
     from roboinvest.runtime.alerting.board import DOCUMENT, AlertBoard
     from roboinvest.runtime.alerting.desk import AlertDesk
-    from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.in_flight import InFlight
     from roboinvest.runtime.store import Store
 
     if not folder.database.exists():
         raise TryLater(f"{folder.database} does not exist yet; start with `roboinvest run`")
-    clock = SystemClock()
     folder.hold()
     try:
         store = await Store.open(folder.database, in_flight=InFlight(), clock=clock)

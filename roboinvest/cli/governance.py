@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -18,7 +18,7 @@ import typer
 
 from roboinvest.cli.options import ConfigOption, DataDirOption, JsonOption
 from roboinvest.cli.output import console, print_facts, print_json, print_table
-from roboinvest.cli.settings import folder_of, person, settings_of
+from roboinvest.cli.settings import clock_in, folder_of, person, settings_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,9 +35,7 @@ def hold(
     config: ConfigOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
 ) -> None:
     """Hold today's meeting now, if it was not held; a daemon that runs holds it itself."""
-    from roboinvest.runtime.clock import SystemClock
-
-    folder, clock = folder_of(config, data_dir), SystemClock()
+    folder, clock = folder_of(config, data_dir), clock_in(config, data_dir)
     if not folder.root.is_dir():
         _nothing_ran(folder, as_json)
         return
@@ -47,7 +45,7 @@ def hold(
     told = _minutes(folder, today)
     was_held = told is not None and told["done_at"] is not None
     if running and not was_held:
-        text = _make_due(folder)
+        text = _make_due(folder, clock.now())
     elif running or was_held:
         text = f"the meeting of {today} was held already; the next is tomorrow"
     else:
@@ -171,16 +169,15 @@ async def _hold(folder: DataFolder, config: Path | None, data_dir: Path | None) 
 
     from meta_agents.meeting.alone import meeting_alone
     from roboinvest.app.governing_alone import alone
-    from roboinvest.runtime.clock import SystemClock
-    from roboinvest.runtime.configuration.policies import inbox_rules
+    from roboinvest.runtime.configuration.policies import clock_of, inbox_rules
     from roboinvest.runtime.in_flight import InFlight
 
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
-    clock = SystemClock()
     settings, in_flight = settings_of(config, data_dir), InFlight()
+    clock = clock_of(settings)
     async with alone(settings, folder, clock=clock, in_flight=in_flight) as house:
         with meeting_alone(
             folder.root,
@@ -215,13 +212,12 @@ def _refuse_replay(folder: DataFolder) -> None:
         )
 
 
-def _make_due(folder: DataFolder) -> str:
+def _make_due(folder: DataFolder, now: datetime) -> str:
     """Let the daemon's next look at its cadence find the meeting due."""
     from meta_agents.governance_meeting import NAME
-    from roboinvest.runtime.clock import SystemClock
 
     with _rows(folder) as rows:
-        if rows.make_due(NAME, SystemClock().now()):
+        if rows.make_due(NAME, now):
             return "the daemon was asked for today's meeting; it holds it within minutes"
     return "the daemon holds its first meeting by itself, within minutes of its start"
 

@@ -6,19 +6,20 @@ imports nothing heavy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOption
 from roboinvest.cli.output import console, print_json, print_table
-from roboinvest.cli.settings import folder_of
+from roboinvest.cli.settings import settings_of
 
 if TYPE_CHECKING:
     from roboinvest.runtime.folder import DataFolder
     from roboinvest.runtime.reports.health import AgentLine, Health
 
-STALE_S = 180.0  # three looks; an older one says how it was, and not how it is
+STALE_S: Final = 180.0  # an older look says how it was, and not how it is
+LOOKS: Final = 3  # at least, where the settings have it look seldom
 
 
 def health(
@@ -31,10 +32,12 @@ def health(
 ) -> None:
     """List the agents that are not healthy, the worst first, with the reason and since when."""
     from roboinvest.core.errors import BadInput, TryLater
-    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.policies import clock_of
+    from roboinvest.runtime.folder import DataFolder
     from roboinvest.runtime.reports.health import read_health
 
-    folder = folder_of(config, data_dir)
+    settings = settings_of(config, data_dir)
+    folder = DataFolder(settings.data_dir)
     running = folder.holder() is not None
     try:
         found = read_health(folder.reports)
@@ -50,12 +53,14 @@ def health(
     except BadInput as error:
         _unreadable(folder, str(error), running=running, as_json=as_json)
         raise typer.Exit(ExitCode.AWAY) from None
-    age_s = (SystemClock().now() - found.checked_at).total_seconds()
+    age_s = (clock_of(settings).now() - found.checked_at).total_seconds()
+    is_old = age_s >= max(STALE_S, LOOKS * settings.overseer.health_interval_s)
     if as_json:
-        body = {"running": running, "live": running and age_s < STALE_S}
+        body = {"running": running, "live": running and not is_old}
         print_json(body | {"age_s": round(age_s, 1)} | found.model_dump(mode="json"))
         return
-    _show(found, running=running, age_s=age_s, everything=everything)
+    silent_s = age_s if running and is_old else None
+    _show(found, running=running, silent_s=silent_s, everything=everything)
 
 
 def _unreadable(folder: DataFolder, why: str, *, running: bool, as_json: bool) -> None:
@@ -67,7 +72,7 @@ def _unreadable(folder: DataFolder, why: str, *, running: bool, as_json: bool) -
     console().print("What is wrong all the same: roboinvest alerts ls", markup=False)
 
 
-def _show(found: Health, *, running: bool, age_s: float, everything: bool) -> None:
+def _show(found: Health, *, running: bool, silent_s: float | None, everything: bool) -> None:
     from roboinvest.runtime.reports.health import counts_of
 
     out = console()
@@ -79,9 +84,9 @@ def _show(found: Health, *, running: bool, age_s: float, everything: bool) -> No
     )
     if not running:
         out.print("No daemon runs: this is what the last run left.", markup=False)
-    elif age_s >= STALE_S:
+    elif silent_s is not None:
         out.print(
-            f"The last look is {age_s / 60:.0f} min old: the Overseer is silent.", markup=False
+            f"The last look is {silent_s / 60:.0f} min old: the Overseer is silent.", markup=False
         )
     shown = [line for line in found.agents if everything or line.status != "healthy"]
     if everything:

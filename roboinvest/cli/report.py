@@ -68,7 +68,7 @@ def daily(
     settings = settings_of(config, data_dir)
     folder = DataFolder(settings.data_dir)
     running = folder.holder() is not None
-    found = asyncio.run(_found(folder, _redactor_of(settings), _day(day)))
+    found = asyncio.run(_found(folder, settings, _day(day)))
     if found is None:
         _nothing_yet(folder, running=running, as_json=as_json)
         return
@@ -87,7 +87,7 @@ def daily(
         console().print(f"written to {html}", markup=False)
 
 
-async def _found(folder: DataFolder, redactor: Redactor, day: date | None) -> DailyReport | None:
+async def _found(folder: DataFolder, settings: Settings, day: date | None) -> DailyReport | None:
     """Return the report, kept if it was not yet; None where nothing has run."""
     from meta_agents.daily_report.archive import ReportArchive
     from meta_agents.daily_report.books import HouseBooks
@@ -95,11 +95,11 @@ async def _found(folder: DataFolder, redactor: Redactor, day: date | None) -> Da
     from meta_agents.daily_report.days import day_of
     from meta_agents.daily_report.service import DailyReports
     from roboinvest.core.errors import TryLater
-    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.policies import clock_of
     from roboinvest.runtime.in_flight import InFlight
     from roboinvest.runtime.oversight.threads import Threads
 
-    clock, in_flight = SystemClock(), InFlight()
+    clock, in_flight, redactor = clock_of(settings), InFlight(), _redactor_of(settings)
     with ThreadPoolExecutor(1) as pool:
         threads = Threads(pool, in_flight, deadline_s=_DEADLINE_S)
         books = HouseBooks(folder, clock=clock, in_flight=in_flight, threads=threads)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from roboinvest.runtime.clock import SystemClock
     from roboinvest.runtime.configuration.settings import Settings
     from roboinvest.runtime.folder import DataFolder
 
@@ -33,6 +34,13 @@ def folder_of(config: Path | None, data_dir: Path | None) -> DataFolder:
     from roboinvest.runtime.folder import DataFolder
 
     return DataFolder(settings_of(config, data_dir).data_dir)
+
+
+def clock_in(config: Path | None, data_dir: Path | None) -> SystemClock:
+    """Return the clock that the daemon of these settings goes by."""
+    from roboinvest.runtime.configuration.policies import clock_of
+
+    return clock_of(settings_of(config, data_dir))
 
 
 def person() -> str:

@@ -14,7 +14,7 @@ import typer
 from roboinvest.cli.look import performance_facts
 from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOption
 from roboinvest.cli.output import console, print_facts, print_json
-from roboinvest.cli.settings import folder_of
+from roboinvest.cli.settings import settings_of
 from roboinvest.cli.status_words import (
     answer_facts,
     governance_facts,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LIVE: Final = "live"  # the mode in which orders move real money
 SHOWN_ALERTS: Final = 10
 FRESH_S: Final = 30.0  # a status file older than this is not the voice of a living daemon
+WRITES: Final = 11  # at least, where it is written seldom; a meeting may make that ten times rarer
 ReportT = TypeVar("ReportT", bound="Report")
 
 
@@ -44,11 +45,13 @@ def status(
 ) -> None:
     """Say what the daemon is doing, or was doing when it stopped, and what is wrong."""
     from roboinvest.core.errors import BadInput, TryLater
-    from roboinvest.runtime.clock import SystemClock
+    from roboinvest.runtime.configuration.policies import clock_of
+    from roboinvest.runtime.folder import DataFolder
     from roboinvest.runtime.reports.files import read_report
     from roboinvest.runtime.reports.models import SystemStatus
 
-    folder = folder_of(config, data_dir)
+    settings = settings_of(config, data_dir)
+    folder = DataFolder(settings.data_dir)
     running = folder.holder() is not None
     try:
         found = read_report(folder.reports / "system_status.json", SystemStatus)
@@ -58,15 +61,16 @@ def status(
     except BadInput as error:
         _unreadable(folder, str(error), running=running, as_json=as_json)
         raise typer.Exit(ExitCode.AWAY) from None
-    age_s = (SystemClock().now() - found.status_updated).total_seconds()
-    live = running and age_s < FRESH_S
+    age_s = (clock_of(settings).now() - found.status_updated).total_seconds()
+    live = running and age_s < max(FRESH_S, WRITES * settings.reports.interval_s)
     alerts, trouble = _open_alerts(folder, from_file=live or (not running and _is_latest(folder)))
     if as_json:
         body = {"running": running, "live": live, "status_age_s": round(age_s, 1)}
         lines = None if trouble else [line.model_dump(mode="json") for line in alerts]
         print_json(body | found.model_dump(mode="json") | {"alerts": lines})
     else:
-        _show(folder, found, alerts, trouble, running=running, age_s=age_s)
+        silent = running and not live
+        _show(folder, found, alerts, trouble, running=running, silent=silent, age_s=age_s)
     if check and not live:
         raise typer.Exit(ExitCode.FOUND)
 
@@ -133,9 +137,9 @@ def _show(
     trouble: str,
     *,
     running: bool,
+    silent: bool,
     age_s: float,
 ) -> None:
-    silent = running and age_s >= FRESH_S
     daemon = f"running, pid {found.process.pid}" if running else "not running"
     if silent:
         daemon = f"running, pid {folder.holder()}, but it is silent"

@@ -34,6 +34,11 @@ _STEPS: Final[dict[str, str]] = {
     "recall": "nothing; trading does without it, and it is started again by itself",
     "data.": "see what was refused of it: roboinvest status",
     "lock.": "nothing, or end it yourself: roboinvest locks clear {rest}",
+    "risk.lowered_limits": "lower them in the settings if they were to stay, and restart; until "
+    "then the settings bind",
+    "strategy.": "activate a revision that loads, or take it out: roboinvest agents ls",
+    "stream": "correct ALPACA_API_KEY and ALPACA_SECRET_KEY, and start again; reports are still "
+    "asked for",
     "broker.": "compare with the broker's own page; then: roboinvest doctor --live",
     "broker.away": "nothing, if it comes back; else see its status page: roboinvest doctor --live",
     "market_data.": "nothing, if it comes back; else see its status page: roboinvest doctor --live",

@@ -16,6 +16,9 @@ from roboinvest.runtime.alerting.next_steps import agent_in, for_agent, next_ste
         ("llm.budget.day", "raise the cap"),
         ("llm.model.gpt", "roboinvest llm test"),
         ("overseer.file", "move overseer.db"),
+        ("risk.lowered_limits", "in the settings"),
+        ("stream", "ALPACA_API_KEY"),
+        ("strategy.dip", "roboinvest agents"),
         ("something.new", "logs/roboinvest.jsonl"),
     ],
 )
