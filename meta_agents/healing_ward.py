@@ -21,7 +21,7 @@ from roboinvest.core.oversight.thresholds import Thresholds
 from roboinvest.core.oversight.vitals import VitalSigns
 from roboinvest.core.ports import Clock
 
-STALE_S: Final = 600.0  # a health pass that is older says nothing
+STALE_S: Final = 600.0  # a health pass that is older says nothing, unless looks are as rare
 DEGRADED_FOR_S: Final = 300.0  # before what is merely degraded is healed
 FEWEST_CALLS: Final = 3  # since the action, before a share of them is a measurement
 LONGEST_TURN_S: Final = 3_600.0  # that an agent is given twice to show an effect
@@ -59,6 +59,7 @@ class HealthWard:
         self._traits = traits
         self._at: datetime | None = None
         self._taken_at = 0.0  # s, monotonic: the wall clock may be set meanwhile
+        self._apart_s = 0.0  # the last two passes
         self._began: dict[str, tuple[Status, float]] = {}  # each status that is not well, the same
         self._healths: Mapping[str, AgentHealth] = {}
         self._causes: Mapping[str, Diagnosis] = {}
@@ -80,7 +81,9 @@ class HealthWard:
             roots: the agent because of which each of those fails.
         """
         self._at, self._healths, self._causes, self._roots = at, healths, causes, roots
-        now = self._taken_at = self._clock.monotonic()
+        now = self._clock.monotonic()
+        self._apart_s = now - self._taken_at if self._taken_at else 0.0
+        self._taken_at = now
         began = dict[str, tuple[Status, float]]()
         for name, health in healths.items():
             if health.status is not Status.HEALTHY:
@@ -92,7 +95,7 @@ class HealthWard:
     def sick(self) -> Sequence[Sick] | None:
         """Return who is to be healed, by name; None: nobody looked lately."""
         now = self._clock.monotonic()
-        if self._at is None or now - self._taken_at > STALE_S:
+        if self._at is None or now - self._taken_at > max(STALE_S, 1.5 * self._apart_s):
             return None
         found = (self._sick(self._healths[name], now) for name in sorted(self._healths))
         return tuple(each for each in found if each is not None)

@@ -100,7 +100,7 @@ def _agents(line: OverseerLine) -> str:
     )
     unwell = [f"{count} {word}" for count, word in counts if count]
     well = f"{line.healthy_agents} of {line.total_agents} agents healthy"
-    looked = f"looked at {line.looked_at:%H:%M} UTC"
+    looked = f"looked at {minute(line.looked_at)} UTC"
     if not unwell:
         return f"{well}, {looked}"
     return f"{', '.join(unwell)}, {well}, {looked}: roboinvest health"

@@ -178,6 +178,19 @@ def test_a_clock_that_is_set_between_two_passes_makes_no_figure_old_or_new(by_s:
     assert seen.observations == 0  # a minute after the action is too soon, as it was before
 
 
+def test_a_pass_says_nothing_once_it_is_old_for_looks_as_rare_as_these() -> None:
+    place = Watched()
+    place.minute(well=24)
+    place.clock.advance(601.0)
+    assert place.ward.sick() is None, "a minute apart"
+    place.clock.advance(540.0)
+    place.minute(well=24)
+    place.clock.advance(1_200.0)
+    assert place.ward.sick() == (), "twenty minutes apart"
+    place.clock.advance(700.0)
+    assert place.ward.sick() is None
+
+
 def test_a_stranger_and_a_figure_that_is_gone_are_not_measured() -> None:
     place = Watched()
     place.minute(well=20)

@@ -96,7 +96,7 @@ class ReportWriter:
         }
         self._written: dict[str, Report] = {}
         self._under_way: dict[str, asyncio.Future[None]] = {}
-        self._trouble: str | None = None
+        self._trouble: str | None = ""  # empty: not known, and an earlier run may have told it
 
     async def run(self, ctx: ServiceContext) -> None:
         """Write what changed at every interval, and once more when the house stops."""
@@ -165,12 +165,13 @@ class ReportWriter:
         return asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _note(self, trouble: str | None) -> None:
-        if (trouble is None) == (self._trouble is None):
-            return
+        before, at = self._trouble, self._clock.now()
+        if (before is None) if trouble is None else before:
+            return  # it is no news
         self._trouble = trouble
-        at = self._clock.now()
         if trouble is None:
-            self._log.info("reports_written_again")
+            if before:
+                self._log.info("reports_written_again")
             message = "the report files are written again"
             self._publish(AlertResolved(at=at, key=ALERT_KEY, message=message))
             return

@@ -62,9 +62,15 @@ _ABSENT = (0, 0)
 
 
 def _state_of(path: Path) -> tuple[int, int]:
-    """Return when a file was written to, and its size; zeros: it is not there."""
+    """Return when a file was written to, and its size; zeros: it is not there.
+
+    Raises:
+        TryLater: its folder cannot be entered now.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
         return _ABSENT
+    except OSError as error:
+        raise TryLater(f"{path} cannot be looked at now ({error.strerror}); try again") from error
     return found.st_mtime_ns, found.st_size

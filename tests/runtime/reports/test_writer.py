@@ -155,7 +155,16 @@ async def test_all_reports_are_written_and_only_a_changed_one_again(desk: Desk) 
     assert {name for name in after if after[name] != before[name]} == {"budget.json"}
     assert desk.on_disk("budget")["tokens"] == 13_000
     assert desk.on_disk("budget")["sequence"] == desk.on_disk("performance")["sequence"] + 1
-    assert desk.heard == []
+
+
+async def test_the_first_reports_end_the_alert_that_an_earlier_run_may_have_left(
+    desk: Desk,
+) -> None:
+    for _ in range(3):
+        await desk.writer.write_all()
+    (resolved,) = desk.heard
+    assert isinstance(resolved, AlertResolved)
+    assert resolved.key == ALERT_KEY
 
 
 def test_a_restarted_writer_goes_on_counting_and_clears_what_a_kill_left(
