@@ -58,7 +58,6 @@ from roboinvest.trading.control_desk import ControlDesk
 from roboinvest.trading.gate import GateWatch, StateKeeper, TradingGate
 from roboinvest.trading.house_reports import HouseReports, RunFacts
 from roboinvest.trading.installed_strategy import Installed
-from roboinvest.trading.lowered_limits import ALERT_PREFIX as ALERTS_OF_RISK
 from roboinvest.trading.strategy_task import STRATEGY_TASK
 from tools.markets import Market
 
@@ -339,7 +338,7 @@ class House:
 
     def _guards(self, store: Store, reports: HouseReports, board: AlertBoard) -> tuple[Child, ...]:
         """Return what a person holds the house by: its pulse, its kill switch, its control port."""
-        self.floor.reins.resume(board.open_keys(ALERTS_OF_RISK))
+        self.floor.resume(board.open_keys)
         desk = ControlDesk(
             halt_file=self._halt_file,
             gate=self._gate,

@@ -52,8 +52,9 @@ from roboinvest.trading.books import Books
 from roboinvest.trading.gate import TradingGate
 from roboinvest.trading.graph import Node, TradingGraph
 from roboinvest.trading.installed_strategy import Installed, InstalledStrategyAgent
+from roboinvest.trading.lowered_limits import ALERT_PREFIX as ALERTS_OF_RISK
 from roboinvest.trading.news_desk import NewsDesk
-from roboinvest.trading.order_guard import OrderGuard
+from roboinvest.trading.order_guard import LEFT_BY_ORDERS, OrderGuard
 from roboinvest.trading.rag_playbook import RAGPlaybookAgent
 from roboinvest.trading.reins import Account, TradingReins
 from roboinvest.trading.schedule import TickSchedule
@@ -111,11 +112,17 @@ class TradingFloor:
             clock=clock,
             follows=market.mode != "replay" and (market.is_live or market.speed is not None),
         )
+        self._guard = OrderGuard(gate, publish=bus.publish, clock=clock)
         self._halt_log = HaltLog(folder.halt_log)
         self._journal: SqliteOrderJournal | None = None
         self._broker: OpenedBroker | None = None
         self.runner: TickRunner | None = None
         self._feed: MarketFeed | None = None
+
+    def resume(self, open_keys: Callable[[str], frozenset[str]]) -> None:
+        """Take over the alerts that an earlier run left open; asked for by how keys begin."""
+        self.reins.resume(open_keys(ALERTS_OF_RISK))
+        self._guard.resume(open_keys(LEFT_BY_ORDERS))
 
     async def open(self) -> None:
         """Open the journal and the broker; nothing is sent.
@@ -155,8 +162,7 @@ class TradingFloor:
         self._journal = journal
         self._halt_log.reserve()
         await fold_halt_log(self._halt_log, journal, self._clock.now())
-        guard = OrderGuard(self._gate, publish=self._bus.publish, clock=self._clock)
-        book = self.reins.limits
+        guard, book = self._guard, self.reins.limits
         return self._opens(
             self._settings,
             self._secrets,

@@ -7,7 +7,7 @@ before each request.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from roboinvest.core.events import AlertRaised, AlertResolved, Event, Severity, TradingState
@@ -15,6 +15,7 @@ from roboinvest.core.orders import Leg, OrderIntent
 from roboinvest.core.ports import Clock
 from roboinvest.trading.gate import TradingGate
 
+LEFT_BY_ORDERS: Final = "broker."  # begins the keys of what the desk tells
 _VOICE: Final = "orders"
 _EXITS_ALLOWED: Final = frozenset({TradingState.READY, TradingState.DEGRADED})
 
@@ -28,6 +29,14 @@ class OrderGuard:
         self._gate = gate
         self._publish = publish
         self._clock = clock
+        self._left: set[str] = set()  # keys that an earlier run left open
+
+    def resume(self, left_open: Collection[str]) -> None:
+        """Take over what an earlier run told (keys without the prefix); agreement ends it.
+
+        An order may have ended, or a stranger's been explained, while nobody looked.
+        """
+        self._left = {f"{LEFT_BY_ORDERS}{key}" for key in left_open}
 
     def may_act(self, intent: OrderIntent) -> str | None:
         """Return why an intent may not be sent now, after a fresh look at HALT; None: it may."""
@@ -41,9 +50,13 @@ class OrderGuard:
     def on_state(self, state: TradingState, reason: str) -> None:
         """Let the gate hear what the desk says of orders and positions."""
         self._gate.hear(_VOICE, state, reason)
+        if state is TradingState.READY:
+            for key in sorted(self._left):
+                self.resolved(key, reason)
 
     def raised(self, key: str, message: str) -> None:
         """Tell people of a difference, or of a broker that is away."""
+        self._left.discard(key)
         at = self._clock.now()
         self._publish(
             AlertRaised(at=at, key=key, severity=Severity.CRITICAL, kind="broker", message=message)
@@ -51,4 +64,5 @@ class OrderGuard:
 
     def resolved(self, key: str, message: str) -> None:
         """Tell people that the cause is gone."""
+        self._left.discard(key)
         self._publish(AlertResolved(at=self._clock.now(), key=key, message=message))

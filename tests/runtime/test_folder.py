@@ -109,6 +109,7 @@ def test_who_only_looks_for_the_holder_keeps_no_daemon_from_starting(folder: Dat
     timer.start()
     folder.hold()
     timer.join()
+    assert folder.holder() == os.getpid()
     folder.release()
 
 

@@ -59,3 +59,18 @@ def test_a_difference_becomes_an_alert_and_its_end_too(gate: TradingGate) -> Non
     guard.raised("broker.positions", "SPY: 10 more than ours")
     guard.resolved("broker.positions", "they agree")
     assert [type(event) for event in heard] == [AlertRaised, AlertResolved]
+
+
+def test_agreement_with_the_broker_ends_what_an_earlier_run_left_open(gate: TradingGate) -> None:
+    heard = list[Event]()
+    guard = guard_of(gate, heard)
+    guard.resume(["order.a", "order.b", "unknown.c"])
+    guard.raised("broker.order.b", "b is not shown by the broker")
+    guard.on_state(TradingState.DEGRADED, "b is not shown by the broker")
+    assert [type(event) for event in heard] == [AlertRaised]
+    guard.resolved("broker.order.b", "the broker shows b again")
+    guard.on_state(TradingState.READY, "orders and positions agree with the broker")
+    ended = [event.key for event in heard if isinstance(event, AlertResolved)]
+    assert ended == ["broker.order.b", "broker.order.a", "broker.unknown.c"]
+    guard.on_state(TradingState.READY, "orders and positions agree with the broker")
+    assert len(heard) == 4
