@@ -22,13 +22,21 @@ def harmless_text(text: str, redactor: Redactor) -> str:
 
 def harmless_tree(tree: object, redactor: Redactor) -> object:
     """Return a tree of plain values with every text made safe, those of keys as well."""
-    if isinstance(tree, str):
-        return harmless_text(str(tree), redactor)
-    if isinstance(tree, Mapping):
-        return {
-            harmless_text(str(key), redactor): harmless_tree(each, redactor)
-            for key, each in tree.items()
-        }
-    if isinstance(tree, (list, tuple)):
-        return [harmless_tree(each, redactor) for each in tree]
-    return tree
+    safe: dict[str, str] = {}  # a tree of records says the same names again and again
+
+    def text(each: str) -> str:
+        found = safe.get(each)
+        if found is None:
+            found = safe[each] = harmless_text(each, redactor)
+        return found
+
+    def walk(part: object) -> object:
+        if isinstance(part, str):
+            return text(str(part))
+        if isinstance(part, Mapping):
+            return {text(str(key)): walk(each) for key, each in part.items()}
+        if isinstance(part, (list, tuple)):
+            return [walk(each) for each in part]
+        return part
+
+    return walk(tree)

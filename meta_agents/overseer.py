@@ -9,7 +9,7 @@ Deliberately absent: hands. Who heals, raises alerts or writes reports is handed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -194,10 +194,7 @@ class Overseer:
     async def look(self) -> HealthPass:
         """Judge everybody once, and return what was found."""
         now, at = self._clock.now(), self._clock.monotonic()
-        # gathered, because a sense with a bug blinds us on what it feels, and on nobody else
-        senses = (_felt(sense, at) for sense in self._senses)
-        felt = await asyncio.gather(*senses, return_exceptions=True)
-        self.blind = tuple(fingerprint_of(each) for each in felt if each is not None)
+        self.blind = tuple([fingerprint_of(each) for each in await _troubles(self._senses, at)])
         before = self.last.healths if self.last is not None else {}
         cards, breath = dict(self._roster.cards), Breath(self._clock)
         healths: dict[str, AgentHealth] = {}
@@ -309,8 +306,20 @@ def _fails_others(health: AgentHealth, is_short: bool) -> bool:
     return is_full or any(found.what in _FAILS for found in health.findings)
 
 
-async def _felt(sense: Sense, at: float) -> None:
-    sense(at)
+async def _troubles(senses: Iterable[Sense], at: float) -> list[BaseException]:
+    """Let every sense feel, and return what those came to that have a bug."""
+    left, troubles = iter(tuple(senses)), list[BaseException]()
+    while True:
+        # gathered, because a sense with a bug blinds us on what it feels, and on nobody else
+        (error,) = await asyncio.gather(_felt(left, at), return_exceptions=True)
+        if error is None:
+            return troubles
+        troubles.append(error)
+
+
+async def _felt(left: Iterator[Sense], at: float) -> None:
+    for sense in left:
+        sense(at)
 
 
 MACHINES: Final = ("process", "data folder")

@@ -20,7 +20,7 @@ from meta_agents.one_trouble import OneTrouble, in_words
 from roboinvest.core.errors import RoboInvestError
 from roboinvest.core.events import Event, Severity
 from roboinvest.core.ports import Clock
-from roboinvest.runtime.oversight.cadence import Cadence
+from roboinvest.runtime.oversight.cadence import Cadence, Rest
 from roboinvest.runtime.oversight.file import OverseerFile
 from roboinvest.runtime.oversight.meetings import MeetingRows
 from roboinvest.runtime.oversight.threads import Threads
@@ -57,7 +57,7 @@ class MeetingService:
         self._begins = begins
         self._file, self._opens = file, opens
         self._clock, self._threads = clock, threads
-        self._cadence = Cadence(file, NAME, EVERY)
+        self._cadence, self._rest = Cadence(file, NAME, EVERY), Rest()
         self._trouble = OneTrouble(
             ALERT_KEY,
             Severity.MEDIUM,
@@ -89,7 +89,7 @@ class MeetingService:
             TryLater, BadSettings: the Overseer's file is away, of which its keeper tells.
         """
         now = self._clock.now()
-        is_due = await self._threads.do(_CADENCE, partial(self._cadence.due, now))
+        is_due = await self._is_due(now)
         try:
             held = await self._looked(now, is_due=is_due, follows_up=follows_up)
         except (RoboInvestError, OSError) as error:
@@ -100,6 +100,14 @@ class MeetingService:
         self._trouble.succeeded()
         self.held += held
         return held
+
+    async def _is_due(self, now: datetime) -> bool:
+        """Return whether the file says so; it is asked as often as `keep` asks."""
+        left_s = self._rest.left_s(now)
+        if left_s is None:
+            left_s = await self._threads.do(_CADENCE, partial(self._cadence.wait_s, now))
+            self._rest.told(now, left_s)
+        return left_s <= 0.0
 
     async def _looked(self, now: datetime, *, is_due: bool, follows_up: bool) -> bool:
         if not (is_due or follows_up):

@@ -28,6 +28,7 @@ from roboinvest.core.oversight.health import AgentHealth, Status
 from roboinvest.runtime.oversight.threads import Threads
 from roboinvest.runtime.reports.health import (
     MOST_LISTED,
+    AgentLine,
     agent_line,
     health_report,
     last_sequence,
@@ -44,6 +45,10 @@ READINGS: Final = 3  # of the machine, between two looks: a trend is drawn throu
 SENSES: Final = "senses"  # names the alert on what we cannot feel
 UNWRITABLE: Final = "health.unwritable"
 _FAILURES: Final = 2  # in a row: by then the folder itself is known to be the root, if it is
+
+
+# By agent: the line of a report, and what it was made of (None: it is made anew each time).
+_Lines = dict[str, tuple[tuple[object, ...] | None, AgentLine]]
 
 
 class Ward(Protocol):
@@ -78,6 +83,7 @@ class HealthService:
         looked: Callable[[], None] = lambda: None,
         interval_s: float = INTERVAL_S,
         was_blind: bool = False,
+        was_unwritable: bool = False,
     ) -> None:
         """Take the parts.
 
@@ -93,13 +99,15 @@ class HealthService:
             looked: hears that a look was handed on.
             interval_s: between two looks; it may be changed at any time.
             was_blind: whether an earlier process left that alert open.
+            was_unwritable: the same of the report.
         """
         self._overseer, self._measure, self._ward = overseer, measure, ward
         self._alerts, self._reports, self._threads = alerts, reports, threads
         self._publish, self._tried, self.interval_s = publish, tried, interval_s
         self._looked = looked
-        self._unwritten = 0  # reports in a row
+        self._unwritten = _FAILURES if was_unwritable else 0  # reports in a row
         self._sequence: int | None = None  # of the last report; None: none was written yet
+        self._lines: _Lines = {}  # of the last report
         self._unread = ""  # why the machine could not be read just now
         self._blindness = StandingAlerts(
             f"{self.name}.", kind="system", over="every sense works again", publish=publish
@@ -142,9 +150,10 @@ class HealthService:
         self._blindness.tell({SENSES: text} if blind else {}, at)
 
     async def _write(self, found: HealthPass) -> None:
-        work = partial(_written, self._reports, found, dict(self._tried()), self._sequence)
+        tried, before = dict(self._tried()), self._lines
+        work = partial(_written, self._reports, found, tried, self._sequence, before)
         try:
-            self._sequence = await self._threads.do("writing the health report", work)
+            self._sequence, self._lines = await self._threads.do("writing the health report", work)
         except (OSError, TryLater) as error:
             self._unwritten += 1
             if self._unwritten == _FAILURES:
@@ -188,22 +197,42 @@ def _to_heal(found: HealthPass) -> Mapping[str, AgentHealth]:
     return {name: each for name, each in found.healths.items() if name not in left_out}
 
 
-def _written(reports: Path, found: HealthPass, tried: Mapping[str, str], before: int | None) -> int:
-    """Write the report, and return its number; `before` is that of the last one, None: look."""
-    lines = (
-        agent_line(
-            found.cards[each.name],
-            each,
-            because_of=found.roots.get(each.name),
-            tried=tried.get(each.name),
-        )
-        for each in _listed(found)
-    )
+def _written(
+    reports: Path, found: HealthPass, tried: Mapping[str, str], before: int | None, known: _Lines
+) -> tuple[int, _Lines]:
+    """Write the report, and return its number and its lines, with what each is made of.
+
+    `before` is the number of the last report (None: look), and `known` its lines: most agents are
+    today as they were a minute ago, and a line that says the same is not made again.
+    """
+    lines: _Lines = {}
+    for each in _listed(found):
+        name, made_of = each.name, _made_of(found, each, tried)
+        last = known.get(name)
+        if made_of is not None and last is not None and last[0] == made_of:
+            lines[name] = last
+        else:
+            card, root = found.cards[name], found.roots.get(name)
+            lines[name] = made_of, agent_line(card, each, because_of=root, tried=tried.get(name))
     counts = {status.value: count for status, count in found.statuses.items()}
     number = (last_sequence(reports) if before is None else before) + 1
-    report = health_report(found.at, lines, counts=counts)
+    report = health_report(found.at, (line for _, line in lines.values()), counts=counts)
     write_health(reports, report.model_copy(update={"sequence": number}))
-    return number
+    return number, lines
+
+
+def _made_of(
+    found: HealthPass, health: AgentHealth, tried: Mapping[str, str]
+) -> tuple[object, ...] | None:
+    """Return all that a line says; None: it counts something, and what was counted fades."""
+    name, signs = health.name, health.signs
+    if signs.counter_rows[0]:
+        return None
+    about = found.cards[name], health.status, health.reasons, health.since
+    latency = signs.latency
+    paces = None if latency is None else (latency.p50_s, latency.p95_s)
+    figures = signs.calls, signs.failed, paces
+    return *about, *figures, found.roots.get(name), tried.get(name)
 
 
 def _listed(found: HealthPass) -> list[AgentHealth]:

@@ -11,12 +11,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from meta_agents.governance_meeting import EVERY, NAME
 from meta_agents.overseer import Overseer
 from meta_agents.overseer_file import FileKeeper, Tried, newest_attempts
-from roboinvest.core.errors import BadSettings, TryLater
+from roboinvest.core.errors import BadInput, BadSettings, TryLater
 from roboinvest.core.oversight.decisions import UNDER_WAY, DecisionState
 from roboinvest.core.oversight.healing_record import HealAttempt
 from roboinvest.core.oversight.health import Status
@@ -37,6 +38,7 @@ _COUNT: Final = "SELECT state FROM decisions WHERE verdict IS NULL"
 class _OnFile:
     """What was read last."""
 
+    read_from: tuple[OverseerFile, int] | None = None  # and the version of what was read
     under_repair: tuple[HealAttempt, ...] = ()
     next_meeting: datetime | None = None
     open_decisions: int | None = None
@@ -71,12 +73,16 @@ class Standing:
         try:
             file = await self._keeper.file()
             # One job for both: each has a thread wake up, every minute of the year.
-            found = await self._threads.do("reading the standing", lambda: self._read(file))
+            read = partial(self._read, file, self._known)
+            found = await self._threads.do("reading the standing", read)
             self._tried.take(found.newest)
             self._known = found
         except (TryLater, BadSettings) as error:
             self._trouble = str(error)
             await self._keeper.lost(error)
+            return
+        except BadInput as error:  # of a row: to open the file anew does not change it
+            self._trouble = str(error)
             return
         self._trouble = ""
 
@@ -118,9 +124,18 @@ class Standing:
         )
 
     @staticmethod
-    def _read(file: OverseerFile) -> _OnFile:
+    def _read(file: OverseerFile, known: _OnFile) -> _OnFile:
+        """Return what is in the file, from the disk and not from what memory has of it.
+
+        What nobody wrote to since is not read again. Blocking.
+        """
+        file.require_ours()
+        version = file.version()  # first: what is written meanwhile is read the next time
+        if known.read_from == (file, version):
+            return known
         newest = newest_attempts(file)
         return _OnFile(
+            read_from=(file, version),
             under_repair=HealAttempts(file).open(),
             next_meeting=Cadence(file, NAME, EVERY).standing().next_at,
             open_decisions=file.read(_open_decisions),

@@ -79,10 +79,11 @@ class Registrar:
             await self._remember(fresh)
 
     async def _take_services(self) -> list[str]:
-        statuses = self._around.tree().statuses()
-        names = tuple(each.name for each in statuses)
+        tree = self._around.tree()
+        names = tree.names()
         if names == self._services:
             return []
+        statuses = tree.statuses()
         self._services, self._unregistered = names, {}
         parts, fresh = self._parts, list[str]()
         cards = cards_of(

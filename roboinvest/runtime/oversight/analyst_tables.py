@@ -51,6 +51,8 @@ SCHEMA: Final = """
 KEPT: Final = timedelta(days=100)  # of figures
 MAX_METRICS: Final = 400  # in one hour
 _INSERT: Final = "INSERT INTO hourly_figures (metric, hour, value, n) VALUES (?, ?, ?, ?)"
+_SELECT: Final = "SELECT metric, hour, value, n FROM hourly_figures"
+_LAST: Final = "\U0010ffff"  # sorts behind every character
 _COLUMNS: Final = (
     "advice_id, rule, subject, state, made_at, deadline, taken_at, settled_at, content"
 )
@@ -100,18 +102,30 @@ class HourlyFigures:
         self, start: datetime, end: datetime, *, metric: str | None = None
     ) -> dict[str, tuple[tuple[datetime, float, int], ...]]:
         """Return the same of every metric, by name; oldest first."""
+        one, values = ("", ()) if metric is None else ("metric = ? AND ", (metric,))
+        statement = f"{_SELECT} WHERE {one}hour >= ? AND hour < ? ORDER BY metric, hour"
 
         def select(db: sqlite3.Connection) -> list[tuple[str, str, float, int]]:
-            return db.execute(
-                "SELECT metric, hour, value, n FROM hourly_figures WHERE hour >= ? AND hour < ? "
-                "AND (? IS NULL OR metric = ?) ORDER BY metric, hour",
-                (_stamp(start), _stamp(end), metric, metric),
-            ).fetchall()
+            return db.execute(statement, (*values, _stamp(start), _stamp(end))).fetchall()
 
         found: dict[str, list[tuple[datetime, float, int]]] = {}
+        hours: dict[str, datetime] = {}  # of many metrics the same
         for name, hour, value, n in self._file.read(select):
-            found.setdefault(name, []).append((datetime.fromisoformat(hour), value, n))
+            at = hours.get(hour)
+            if at is None:
+                at = hours[hour] = datetime.fromisoformat(hour)
+            found.setdefault(name, []).append((at, value, n))
         return {name: tuple(rows) for name, rows in found.items()}
+
+    def names(self, begin: str, start: datetime, end: datetime) -> frozenset[str]:
+        """Return the metrics whose name begins so, and that have a figure from `start` to `end`."""
+        values = begin, f"{begin}{_LAST}", _stamp(start), _stamp(end)
+        statement = (
+            "SELECT DISTINCT metric FROM hourly_figures "
+            "WHERE metric >= ? AND metric < ? AND hour >= ? AND hour < ?"
+        )
+        rows = self._file.read(lambda db: db.execute(statement, values).fetchall())
+        return frozenset(name for (name,) in rows)
 
 
 class AdviceBook:

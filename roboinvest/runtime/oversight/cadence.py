@@ -148,7 +148,7 @@ async def keep(
     Raises:
         TryLater, BadSettings: the file cannot be used.
     """
-    what, rest = f"the cadence of {cadence.name}", _Rest()
+    what, rest = f"the cadence of {cadence.name}", Rest()
     ctx.ready()
     while True:
         now = clock.now()
@@ -166,7 +166,7 @@ async def keep(
         await ctx.sleep(min(left_s, LOOK_S))
 
 
-class _Rest:
+class Rest:
     """What the file said last of when a run is due."""
 
     def __init__(self) -> None:
@@ -174,6 +174,7 @@ class _Rest:
         self._due_at = datetime.min.replace(tzinfo=UTC)
 
     def told(self, now: datetime, left_s: float) -> None:
+        """Take what the file said just now."""
         self._asked_at, self._due_at = now, now + timedelta(seconds=left_s)
 
     def left_s(self, now: datetime) -> float | None:

@@ -22,6 +22,7 @@ from roboinvest.runtime.oversight.schema import KIND
 
 FILE_NAME: Final = "overseer.db"
 WAIT_S: Final = 5.0  # that a write waits for those of others
+ROOM: Final = 1 << 20  # bytes that the disk has to take, once it was full
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 ResultT = TypeVar("ResultT")
 
@@ -108,6 +109,26 @@ class OverseerFile:
             if name.startswith(_DAMAGED) or error.__cause__ is None:
                 raise
 
+    def require_room(self) -> None:
+        """See that the disk takes more: that a file can be opened and read does not prove it.
+
+        Raises:
+            TryLater: it takes nothing.
+        """
+        probe = self.path.with_name(f"{self.path.name}.probe")
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(ROOM))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise TryLater(
+                f"{probe} of {ROOM >> 10} KB cannot be written now ({error.strerror}): make room"
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the file."""
         with self._writes, self._reads:
@@ -145,6 +166,10 @@ class OverseerFile:
                 return work(self._reader)
             finally:
                 self._reader.execute("ROLLBACK")
+
+    def version(self) -> int:
+        """Return a number that is another one after each write, by whomever; raises as `read`."""
+        return int(self.read(lambda db: db.execute("PRAGMA data_version").fetchone()[0]))
 
     def _written(self, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         self._writer.execute("BEGIN IMMEDIATE")

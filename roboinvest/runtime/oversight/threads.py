@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar
 
 from roboinvest.core.errors import TryLater
@@ -34,14 +35,44 @@ class Threads:
         Raises:
             TryLater: it takes longer than the deadline.
         """
-        try:
-            async with asyncio.timeout(self._deadline_s) as deadline:
-                with self._in_flight:
-                    return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise TryLater(
+        loop = asyncio.get_running_loop()
+        # Several times a minute, all year: this passes the answer on with one call, and no more.
+        answer: asyncio.Future[ResultT] = loop.create_future()
+        with self._in_flight:
+            job = self._pool.submit(work)
+            job.add_done_callback(partial(_call_back, loop, answer))
+            timer = loop.call_later(self._deadline_s, self._give_up, what, answer)
+            try:
+                return await answer
+            finally:
+                timer.cancel()
+                job.cancel()  # where it has not begun, it never does
+
+    def _give_up(self, what: str, answer: asyncio.Future[ResultT]) -> None:
+        if answer.done():
+            return
+        answer.set_exception(
+            TryLater(
                 f"{what} took more than {self._deadline_s:g} s; it may still be done: look, and "
                 "try again"
-            ) from None
+            )
+        )
+
+
+def _call_back(
+    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[ResultT], job: Future[ResultT]
+) -> None:
+    """Let the loop take the answer; called in the thread that has it."""
+    if not loop.is_closed():  # or there is nobody left who could want it
+        loop.call_soon_threadsafe(_pass_on, answer, job)
+
+
+def _pass_on(answer: asyncio.Future[ResultT], job: Future[ResultT]) -> None:
+    if answer.done():
+        return
+    if job.cancelled():
+        answer.cancel()
+    elif (error := job.exception()) is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(job.result())

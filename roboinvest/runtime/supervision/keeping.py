@@ -26,6 +26,7 @@ from roboinvest.runtime.supervision.service import (
 
 _UP: Final = frozenset({ServiceState.STARTING, ServiceState.RUNNING})
 _SETTLED: Final = frozenset({ServiceState.RUNNING, ServiceState.FINISHED})
+_AT_REST: Final = _SETTLED | {ServiceState.QUARANTINED, ServiceState.STOPPED}
 
 
 class Asked(StrEnum):
@@ -82,6 +83,12 @@ class Kept:
             return End(reason=f"was not ready within {self.child.ready_within_s:g} s")
         return End(reason=f"made no progress for {self.child.patience_s:g} s")
 
+    def is_quiet(self, now: float) -> bool:
+        """Return whether there is nothing to note, to start or to stop."""
+        if self.in_trouble or self.asked is not None or self.state not in _AT_REST:
+            return False
+        return self.look(now) is None
+
     def has_recovered(self, now: float) -> bool:
         """Return whether a service that had failed makes progress, or waits in peace, again."""
         if not self.in_trouble or self.state is not ServiceState.RUNNING or self.ctx is None:
@@ -129,6 +136,7 @@ class UnitOfRestart:
         self.members = members
         self.changed = asyncio.Event()  # something happened: look now
         self.settled = asyncio.Event()  # what starts after this unit may start
+        self.due: float | None = None  # loop time of the next look; None: now, or when it changed
 
     def after(self, kept: Kept) -> tuple[Kept, ...]:
         """Return the members that started after `kept`, last first."""
@@ -141,10 +149,14 @@ class UnitOfRestart:
         if not missing or (has_failed and not any(kept.child.essential for kept in missing)):
             self.settled.set()
 
+    def is_quiet(self, now: float) -> bool:
+        """Return whether a look would find nothing to do."""
+        return all(kept.is_quiet(now) for kept in self.members)
+
     def look_again_at(self, now: float) -> float | None:
         """Return the loop time of the next look, unless something happens before."""
-        times = (kept.look_again_at(now) for kept in self.members)
-        return min((time for time in times if time is not None), default=None)
+        times = [kept.look_again_at(now) for kept in self.members]
+        return min([time for time in times if time is not None], default=None)
 
     def forgive(self, seconds: float) -> None:
         """Give every run back time during which the loop itself stood still."""

@@ -35,6 +35,7 @@ from roboinvest.core.oversight.fingerprints import fingerprint_of
 from roboinvest.core.ports import Clock
 from roboinvest.runtime.supervision.keeping import Asked, End, Kept, UnitOfRestart, units_of
 from roboinvest.runtime.supervision.restarts import RestartLimits, RestartRecord
+from roboinvest.runtime.supervision.rounds import Rounds
 from roboinvest.runtime.supervision.service import (
     Group,
     Restart,
@@ -49,7 +50,6 @@ ESCALATED: Final = 70
 ALERT_PREFIX: Final = "service."  # begins the keys of alerts about services
 _SECOND_CANCEL_S: Final = 1.0  # how long a run may live after it was cancelled twice
 _LAST_CALL_FRAC: Final = 0.1  # of the grace: kept for those that are cancelled all at once
-_STALL_S: Final = 1.0  # a timer this late means that the loop stood still, not the service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,7 @@ class Supervisor:
         """
         records = (RestartRecord(limits, rng) for _ in itertools.count())
         self._units = units_of(groups, records)
+        self._rounds = Rounds(self._units)
         self._kept = {kept.name: kept for unit in self._units for kept in unit.members}
         if len(self._kept) != sum(len(unit.members) for unit in self._units):
             raise ValueError("two services have the same name")
@@ -121,6 +122,7 @@ class Supervisor:
                 for task in tasks:
                     task.cancel()
         finally:
+            self._rounds.end()
             self._finish(STOPPED, "cancelled")
             await self._stop_house()
         end = self._end or HouseEnd(exit_code=STOPPED, reason="cancelled")
@@ -158,6 +160,10 @@ class Supervisor:
         for unit in self._units:
             unit.forgive(stall_s)
 
+    def names(self) -> tuple[str, ...]:
+        """Return the name of every service in order of start."""
+        return tuple(self._kept)
+
     def statuses(self) -> tuple[ServiceStatus, ...]:
         """Return every service in order of start."""
         now = asyncio.get_running_loop().time()
@@ -168,18 +174,12 @@ class Supervisor:
         return all(kept.is_settled for kept in self._kept.values() if kept.child.essential)
 
     async def _keep(self, unit: UnitOfRestart) -> None:
-        loop = asyncio.get_running_loop()
         while True:
+            unit.due = None
             unit.changed.clear()
             await self._look_after(unit)
-            until = unit.look_again_at(loop.time())
-            try:
-                async with asyncio.timeout_at(until):
-                    await unit.changed.wait()
-            except TimeoutError:
-                pass  # time for the next look
-            if until is not None and (late_s := loop.time() - until) > _STALL_S:
-                unit.forgive(late_s + max(kept.child.patience_s for kept in unit.members))
+            self._rounds.expect(unit)
+            await unit.changed.wait()
 
     async def _look_after(self, unit: UnitOfRestart) -> None:
         """Take note of what happened, then start what is next in order."""

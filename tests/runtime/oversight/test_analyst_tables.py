@@ -46,6 +46,18 @@ def test_a_figure_is_replaced_and_a_count_grows_within_its_hour(file: OverseerFi
     assert figures.read("share", NOON - HOUR, NOON) == ()
 
 
+def test_metrics_are_found_by_how_they_begin_and_when_they_were_noted(file: OverseerFile) -> None:
+    figures = HourlyFigures(file)
+    figures.put(NOON - HOUR, {"pnl/Gone": (1.0, 1)})
+    figures.put(
+        NOON, {"pnl/Ann": (1.0, 1), "pnl/ünn": (1.0, 1), "pnl": (1.0, 1), "share": (1.0, 1)}
+    )
+    figures.put(NOON + HOUR, {"pnl/Ann": (2.0, 1), "pnl/Late": (1.0, 1)})
+    assert figures.names("pnl/", NOON, NOON + HOUR) == {"pnl/Ann", "pnl/ünn"}
+    assert figures.names("pnl/", NOON - HOUR, NOON) == {"pnl/Gone"}
+    assert figures.names("nothing/", NOON - HOUR, NOON + 9 * HOUR) == frozenset()
+
+
 def test_old_figures_go_and_the_file_is_bounded(file: OverseerFile) -> None:
     figures = HourlyFigures(file)
     figures.put(NOON, {"a": (1.0, 1)})
