@@ -322,7 +322,8 @@ def live_through(folder: Path, days: float) -> Month:
     logs.start()
     wall, cpu = time.perf_counter(), time.process_time()
     try:
-        daemon = life(folder, START, timedelta(days=days), furnish, settings={})
+        with Collector():
+            daemon = life(folder, START, timedelta(days=days), furnish, settings={})
     finally:
         took = time.perf_counter() - wall, time.process_time() - cpu
         logs.close()

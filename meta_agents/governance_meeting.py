@@ -32,7 +32,7 @@ from meta_agents.meeting.minutes import minutes
 from meta_agents.meeting.ports import Delegates, Hand, LogRecords, Measures, Reports, Shows
 from meta_agents.meeting.question import MEETING
 from meta_agents.meeting.settling import Settling, require_person
-from roboinvest.core.errors import BadInput, TryLater
+from roboinvest.core.errors import BadInput, RoboInvestError, TryLater
 from roboinvest.core.oversight.decisions import UNDER_WAY, Act, DecisionState, Knob
 from roboinvest.core.oversight.scoring import Verdict
 from roboinvest.core.ports import Clock, LanguageModel
@@ -120,15 +120,19 @@ class Meeting:
 
         Raises:
             TryLater: a file is away.
+            RoboInvestError: one of them could not be carried on; all others were.
         """
+        troubles: list[RoboInvestError] = []
         for row in await self._do(self._rows.under_way):
-            if row.undo_by is not None:
-                await self._settling.undo(row)
-            else:
-                await self._executor.advance(row.decision.decision_id, self._settling.keep_baseline)
+            try:
+                await (self._advance(row) if row.undo_by is None else self._undo(row))
+            except RoboInvestError as error:  # what cannot be done now holds up nothing else
+                troubles.append(error)
         if self._advised is not None:
             await self._advised.look()
         await self._settling.score_due(now)
+        if troubles:
+            raise troubles[0]
 
     async def undo(self, decision_id: str, *, by: str) -> str:
         """Undo a decision for a person; return what came of it, in words.
@@ -140,7 +144,18 @@ class Meeting:
         """
         person = require_person(by)
         await self._do(partial(self._rows.ask_undo, decision_id, person))
-        row = await self._do(partial(self._rows.get, decision_id))
+        return await self._undo(await self._do(partial(self._rows.get, decision_id)))
+
+    async def _advance(self, row: DecisionRow) -> None:
+        await self._executor.advance(row.decision.decision_id, self._settling.keep_baseline)
+
+    async def _undo(self, row: DecisionRow) -> str:
+        """Undo a decision; one that is being done is finished first, and the wish stays."""
+        if row.state is DecisionState.EXECUTING:
+            await self._advance(row)
+            row = await self._do(partial(self._rows.get, row.decision.decision_id))
+        if row.state is DecisionState.EXECUTING:
+            return f"{row.decision.decision_id} is being done; it is undone once that is over"
         return await self._settling.undo(row)
 
     async def _decide(self, meeting: MeetingRow, now: datetime) -> None:
@@ -253,7 +268,7 @@ class Meeting:
         for hand in dict.fromkeys(self._hands.values()):
             try:
                 offered = await hand.knobs()
-            except TryLater as error:
+            except RoboInvestError as error:
                 self._logger.warning("hand_is_away", reason=str(error))
                 continue
             found.update({(each.act, each.subject): each for each in offered})

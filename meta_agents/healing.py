@@ -20,7 +20,7 @@ import structlog
 
 from meta_agents.healing_ports import HealPort, Order
 from meta_agents.healing_times import AttemptTimes
-from roboinvest.core.errors import BadSettings, NeedsApproval, Refused, TryLater
+from roboinvest.core.errors import BadInput, BadSettings, NeedsApproval, Refused, TryLater
 from roboinvest.core.events import AlertRaised, Event, Severity
 from roboinvest.core.oversight.healing_record import (
     ActionEnd,
@@ -158,7 +158,7 @@ class Healer:
 
     def look_again(self) -> None:
         """Take note of a health pass: the alert of a ladder ends as soon as its agent is well."""
-        sick = self._ward.sick()
+        sick = self._ward.sick() if self._ended else None
         if sick is not None and self._ended.keys() - {case.agent for case in triage(sick)}:
             self._wake.set()
 
@@ -186,11 +186,12 @@ class Healer:
     async def heal_once(self, beat: Callable[[], None] = lambda: None) -> Round:
         """Measure what is due, then pull the next rung of each case; return what that came to.
 
-        Where the file is away nothing is pulled, an alert stands, and the next pass tries again.
+        Where the file is away, or a row of it cannot be read, nothing is pulled, an alert stands,
+        and the next pass tries again.
         """
         try:
             found = await self._pass(beat)
-        except (TryLater, BadSettings) as error:
+        except (TryLater, BadSettings, BadInput) as error:
             self._log.warning("healing_rests", why=str(error))
             text = f"healing rests, and nothing is pulled: {error}"
             self._alerts.tell({**self._ended, _FILE: text}, self._clock.now())

@@ -21,15 +21,22 @@ class OneTrouble:
         publish: Callable[[Event], None],
         recovered: str,
         follows_from: str | None = None,
+        left_open: bool = False,
     ) -> None:
         """Take the alert's key and weight, and the sentence that says what recovered.
 
-        Where the alert with the key `follows_from` is open, this one is folded under it.
+        Where the alert with the key `follows_from` is open, this one is folded under it. One that
+        an earlier process has `left_open` is resolved by the first success.
         """
         self._key, self._severity = key, severity
         self._clock, self._publish = clock, publish
         self._recovered, self._follows_from = recovered, follows_from
-        self._text: str | None = None
+        self._text: str | None = "" if left_open else None
+
+    @property
+    def stands(self) -> bool:
+        """Return whether the alert is open."""
+        return self._text is not None
 
     def failed(self, text: str) -> bool:
         """Raise the alert; return whether that is news."""

@@ -99,7 +99,14 @@ class FileKeeper:
             file.close()
 
     def _open(self) -> OverseerFile:
-        return OverseerFile.open(self._path, schemas=self._schemas)
+        file = OverseerFile.open(self._path, schemas=self._schemas)
+        if self._trouble.stands:
+            try:
+                file.require_room()
+            except BaseException:
+                file.close()
+                raise
+        return file
 
 
 class OnFile:
@@ -166,12 +173,11 @@ class Tried:
 
 
 def newest_attempts(file: OverseerFile) -> Sequence[HealAttempt]:
-    """Return them, the newest first, from the disk and not from what memory has of it; blocking.
+    """Return them, the newest first; blocking.
 
     Raises:
         TryLater, BadSettings: the file cannot be used.
     """
-    file.require_ours()
     return HealAttempts(file).newest(_NEWEST)
 
 

@@ -9,6 +9,7 @@ for any of this nor reads it. Deliberately absent: a model that would write the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -86,6 +87,7 @@ class PerformanceAnalystAgent:
         threads: Threads,
         new_id: Callable[[], str],
         publish: Callable[[Event], None],
+        left_open: bool = False,
     ) -> None:
         """Take the parts.
 
@@ -100,6 +102,7 @@ class PerformanceAnalystAgent:
             threads: for what blocks.
             new_id: names advice.
             publish: for the alert.
+            left_open: whether the alert was left open by whoever was here before.
         """
         self.figures, self.advice = HourlyFigures(file), AdviceBook(file)
         self.newest: Analysis | None = None
@@ -116,6 +119,7 @@ class PerformanceAnalystAgent:
             publish=publish,
             recovered="the performance analysis is written again",
             follows_from=REPORTS_KEY,
+            left_open=left_open,
         )
         self._log = structlog.get_logger("roboinvest.performance_analyst")
 
@@ -205,9 +209,9 @@ class PerformanceAnalystAgent:
         """Return the agents that traded lately: an hour without a trade came to 0 for them."""
         begin = f"{hourly.PNL}/"
         found = await self._threads.do(
-            "reading hourly figures", partial(self.figures.read_all, hour - WEEK, hour)
+            "reading hourly figures", partial(self.figures.names, begin, hour - WEEK, hour)
         )
-        return frozenset(name[len(begin) :] for name in found if name.startswith(begin))
+        return frozenset(name[len(begin) :] for name in found)
 
     async def _trade_groups(self, now: datetime, trouble: str) -> _Groups:
         if self._trading is None or trouble:
@@ -285,10 +289,10 @@ class PerformanceAnalystAgent:
 
     async def _write(self, analysis: Analysis, given: tuple[Advice, ...]) -> None:
         """Write the analysis for frontends; a folder that cannot be written is an alert."""
-        tree = to_plain({"schema_version": 1, "analysis": analysis, "advice": given})
-        text = plain_json(harmless_tree(tree, self._redactor))
+        stamp = {"schema_version": 1, "generated_at": self._clock.now()}
+        report = {**stamp, "analysis": analysis, "advice": given}
         try:
-            write = partial(_replaced, self._path, text)
+            write = partial(_replaced, self._path, report, self._redactor)
             await self._threads.do("writing the performance analysis", write)
         except (OSError, RoboInvestError) as error:
             self._trouble.failed(f"{FILE_NAME} was not written: {in_words(error)}")
@@ -368,6 +372,17 @@ def _floor(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _replaced(path: Path, text: str) -> None:
+def _replaced(path: Path, report: Mapping[str, object], redactor: Redactor) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tree = to_plain({**report, "sequence": _last_sequence(path) + 1})
+    text = plain_json(harmless_tree(tree, redactor))
     replace_file(path, f"{text}\n".encode())
+
+
+def _last_sequence(path: Path) -> int:
+    """Return the number of what was written last, 0 where that cannot be read."""
+    try:
+        found = json.loads(path.read_bytes())["sequence"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return 0
+    return max(found, 0) if isinstance(found, int) else 0

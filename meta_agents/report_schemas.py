@@ -19,10 +19,9 @@ from roboinvest.runtime.reports.health import Health
 from roboinvest.runtime.reports.models import REPORTS
 
 
-class PerformanceAnalysis(Record):
+class PerformanceAnalysis(Report):
     """performance_analysis.json: what the hours say, and what is advised."""
 
-    schema_version: Literal[1] = 1
     analysis: Analysis
     advice: tuple[Advice, ...]  # open or taken, and not measured yet
 

@@ -1,9 +1,9 @@
 """The files of daily reports: one of each kind a day, kept for good.
 
 The JSON is written last, so a day that has one has all three. What was written of a day that was
-over is never written again; what was made while it lasted gives way to the whole. Whoever writes
-holds a lock of the folder meanwhile, because a command may make a report beside the daemon.
-Blocking, for threads.
+over is never written again; what was made while it lasted gives way to the whole, and so does what
+was made by a clock that ran ahead: its day was not over. Whoever writes holds a lock of the folder
+meanwhile, because a command may make a report beside the daemon. Blocking, for threads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -68,12 +68,17 @@ class ReportArchive:
                     found.append(date.fromisoformat(matched[1]))
         return tuple(found)
 
-    def whole_days(self) -> frozenset[date]:
-        """Return the days whose report was made when they were over."""
-        return frozenset(day for day in self.days() if self._is_whole(day))
+    def whole_days(self, latest: datetime | None = None) -> frozenset[date]:
+        """Return the days whose report was made when they were over, at the `latest` then."""
+        return frozenset(day for day in self.days() if self._is_whole(day, latest))
 
-    def keep(self, report: DailyReport) -> bool:
+    def keep(
+        self, report: DailyReport, latest: datetime | None = None, *, anew: bool = False
+    ) -> bool:
         """Write a report unless a whole one is there; return whether it was written.
+
+        One that says it was made after the `latest` instant is not believed, if that is given, and
+        where it is to be made `anew` none is.
 
         Raises:
             OSError: the folder cannot be written; what was there is as it was.
@@ -81,7 +86,7 @@ class ReportArchive:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         page, text = html_page(report).encode(), digest_text(report).encode()
         with self._alone():
-            if self._is_whole(report.date):
+            if not anew and self._is_whole(report.date, latest):
                 return False
             for cut_off in self.folder.glob("daily_report_*.part-*"):  # whoever wrote it is gone
                 cut_off.unlink(missing_ok=True)
@@ -109,13 +114,15 @@ class ReportArchive:
                     end = min(end, made_at)
         return Span(start=start, end=max(start, end))
 
-    def _is_whole(self, day: date) -> bool:
-        """Return whether a report of a day is there, readable, and of the whole day."""
+    def _is_whole(self, day: date, latest: datetime | None) -> bool:
+        """Return whether a readable report of a whole day is there, made in time."""
         try:
             found = json.loads(self.path(day).read_bytes())
-        except (OSError, ValueError):
+            made_at = None if latest is None else datetime.fromisoformat(found["generated_at"])
+            is_in_time = latest is None or made_at is None or made_at <= latest
+            return found["complete"] is True and is_in_time
+        except (OSError, ValueError, TypeError, KeyError):
             return False
-        return isinstance(found, dict) and found.get("complete") is True
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

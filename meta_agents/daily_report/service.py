@@ -19,7 +19,7 @@ from numpy.random import default_rng
 from meta_agents.daily_report.archive import ReportArchive
 from meta_agents.daily_report.books import HouseBooks
 from meta_agents.daily_report.builder import build
-from meta_agents.daily_report.days import Span, day_of, days_between
+from meta_agents.daily_report.days import Span, day_of, days_between, span_of
 from meta_agents.daily_report.document import DailyReport
 from meta_agents.one_trouble import OneTrouble, in_words
 from roboinvest.core.errors import BadInput, RoboInvestError, TryLater
@@ -33,6 +33,7 @@ from roboinvest.runtime.supervision.service import ServiceContext
 ALERT_KEY: Final = "daily_report.unwritable"
 LOOK_S: Final = 60.0
 MOST_MISSED: Final = 400  # days that are made after a long absence, the newest
+SLACK: Final = timedelta(hours=4)  # by which a clock may have run ahead: nothing trades so late
 
 
 class DailyReports:
@@ -50,6 +51,7 @@ class DailyReports:
         threads: Threads,
         publish: Callable[[Event], None],
         run_now: Callable[[], datetime | None] | None = None,
+        left_open: bool = False,
     ) -> None:
         """Take the parts.
 
@@ -62,6 +64,7 @@ class DailyReports:
             publish: for the alert.
             run_now: the time on the run's own clock, None while it is not known; cheap, asked
                 every minute. Without it the books are asked.
+            left_open: whether an earlier process left the alert open.
         """
         self._books = books
         self._archive = archive
@@ -70,6 +73,7 @@ class DailyReports:
         self._threads = threads
         self._run_now = run_now
         self._looked_at: date | None = None  # the day up to which nothing is missing
+        self._made_s: dict[date, float] = {}  # monotonic: when we made the report of a day
         self._trouble = OneTrouble(
             ALERT_KEY,
             Severity.MEDIUM,
@@ -77,6 +81,7 @@ class DailyReports:
             publish=publish,
             recovered="daily reports are written again",
             follows_from=REPORTS_KEY,
+            left_open=left_open,
         )
         self._log = structlog.get_logger("roboinvest.daily_report")
 
@@ -122,7 +127,10 @@ class DailyReports:
             kept = await self._threads.do("reading a daily report", read)
         except (TryLater, BadInput):
             kept = None
-        return kept if kept is not None and kept.complete else await self.build(day)
+        latest = self._clock.now() + SLACK
+        if kept is not None and kept.complete and kept.generated_at <= latest:
+            return kept
+        return await self.build(day)
 
     async def build(self, day: date) -> DailyReport:
         """Return the report of a day from what is on record now; nothing is written."""
@@ -141,8 +149,13 @@ class DailyReports:
             OSError: the folder cannot be written.
             TryLater: the disk does not answer.
         """
-        write = partial(self._archive.keep, report)
-        return await self._threads.do("writing a daily report", write)
+        day, latest = report.date, self._clock.now() + SLACK
+        write = partial(self._archive.keep, report, latest, anew=self._is_early(day))
+        made_s = self._clock.monotonic()
+        is_written = await self._threads.do("writing a daily report", write)
+        if is_written and report.complete:
+            self._made_s[day] = made_s
+        return is_written
 
     async def _now(self) -> datetime | None:
         if self._run_now is not None:
@@ -157,9 +170,21 @@ class DailyReports:
         if first is None:
             return []
         first = max(first, today - timedelta(days=MOST_MISSED))
-        there = await self._threads.do("reading daily reports", self._archive.whole_days)
+        whole = partial(self._archive.whole_days, self._clock.now() + SLACK)
+        there = await self._threads.do("reading daily reports", whole)
         past = days_between(first, today - timedelta(days=1))
-        return [day for day in past if day not in there]
+        return [day for day in past if day not in there or self._is_early(day)]
+
+    def _is_early(self, day: date) -> bool:
+        """Return whether we made a report before its day was over, by a clock that ran ahead.
+
+        It says that it is whole; by the clock as it is set now it was made too early.
+        """
+        made_s = self._made_s.get(day)
+        if made_s is None or self._run_now is None:  # the market has a time of its own
+            return False
+        made_at = self._clock.now() - timedelta(seconds=self._clock.monotonic() - made_s)
+        return made_at < span_of(day).end - SLACK
 
     async def _made(self, day: date) -> bool:
         made = await self.keep(await self.build(day))

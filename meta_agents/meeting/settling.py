@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+import structlog
+
 from meta_agents.meeting.agreements import HOUSE_NAMES, WHO, Agreements
 from meta_agents.meeting.execution import put
 from meta_agents.meeting.ports import Hand, Measures, Order
 from roboinvest.core.approvals import ProposalState, same_name
 from roboinvest.core.audit import AuditEntry
 from roboinvest.core.change_outcomes import ChangeOutcome, Outcome, Teller
-from roboinvest.core.errors import BadInput, Refused
+from roboinvest.core.errors import BadInput, BadSettings, Refused
 from roboinvest.core.oversight.decisions import Act, DecisionState
 from roboinvest.core.oversight.scoring import Metric, Score, Verdict, outcome_of, score
 from roboinvest.core.ports import Clock
@@ -44,6 +46,7 @@ class Settling:
         """Take the books of the meeting, and whoever measures."""
         self._rows, self._agreements, self._hands = rows, agreements, hands
         self._measures, self._clock, self._threads = measures, clock, threads
+        self._log = structlog.get_logger("roboinvest.governance")
 
     async def keep_baseline(self, row: DecisionRow) -> None:
         """Measure what a decision is about, before it is done."""
@@ -64,7 +67,13 @@ class Settling:
         metrics = {each.name: each for each in await self._measures.metrics()} if due else {}
         done = 0
         for row in due:
-            found = await self._scored(row, now)
+            try:
+                found = await self._scored(row, now)
+            except (BadInput, BadSettings) as error:  # its books; those of others may be whole
+                self._log.warning(
+                    "decision_not_scored", decision=row.decision.decision_id, trouble=str(error)
+                )
+                continue
             if found.verdict is Verdict.UNKNOWN and self._may_come(row, found, now):
                 continue
             await self._learn(row, found, metrics.get(row.decision.metric), now)

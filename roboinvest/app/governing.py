@@ -46,6 +46,8 @@ SPARED: Final = frozenset(
     | {"health", "healing", "notifications", "heartbeat_ping", "metrics", "governance_meeting"}
     | {"daily_reports", "performance_analyst", "reconciler", "alpaca-trade-stream", "llm_cuts"}
     | {"market_stream", "market_care", "escalation"}
+    # Who sees that an agent in quarantine trades no more, and who tells of models and of the box.
+    | {"strategy_revision", "llm_watch", "sandbox"}
 )
 PREFIX: Final = "tuned."  # begins the key of the alert
 UNREADABLE: Final = "intervals"

@@ -17,6 +17,7 @@ from meta_agents.analyst_ports import StoredTrading
 from meta_agents.daily_report.archive import FOLDER, ReportArchive
 from meta_agents.daily_report.books import HouseBooks
 from meta_agents.daily_report.days import APART
+from meta_agents.daily_report.service import ALERT_KEY as DAILY_ALERT
 from meta_agents.daily_report.service import DailyReports
 from meta_agents.delegations import Delegations, InboxInThreads
 from meta_agents.governance_meeting import Meeting
@@ -31,6 +32,7 @@ from meta_agents.overseer_file import FileKeeper, OnFile
 from meta_agents.overseer_hands import Governed
 from meta_agents.overseer_meetings import ALERT_KEY, MeetingService
 from meta_agents.overseer_service import HealthService
+from meta_agents.performance_analyst import ALERT_KEY as ANALYSIS_ALERT
 from meta_agents.performance_analyst import EVERY, PerformanceAnalystAgent
 from roboinvest.app.governing import PREFIX, Governing, around, measures_of
 from roboinvest.app.roster import PAYERS
@@ -90,6 +92,9 @@ class Reviews:
         self._threads = Threads(self._pool, in_flight, deadline_s=REPORT_WITHIN_S)
         self._is_replay = market.mode == "replay"
         self._analyst: PerformanceAnalystAgent | None = None
+        # As a meeting set them: whoever goes by one is made anew after trouble with the file.
+        self._review_every = EVERY
+        self.healing_s: float | None = None  # None: as the settings say
         self._governing = Governing(account, clock=clock, publish=publish)
         self._writer = None if account is None else account.reports
 
@@ -118,14 +123,16 @@ class Reviews:
                 threads=self._threads,
                 new_id=governed.new_id,
                 publish=self._publish,
+                left_open=bool(board.open_keys(ANALYSIS_ALERT)),
             )
+            self._analyst.cadence.every = self._review_every
             return self._analyst
 
         self._tune(watched)
         self._governing.resume(board.open_keys(PREFIX))
         found = [
             Child(service=OnFile(PerformanceAnalystAgent.name, keeper, analyst), patience_s=300.0),
-            Child(service=self._daily(), patience_s=2 * REPORT_WITHIN_S),
+            Child(service=self._daily(board), patience_s=2 * REPORT_WITHIN_S),
         ]
         if not self._is_replay:
             meetings = OnFile(
@@ -149,12 +156,14 @@ class Reviews:
         healing_s = watched.healing_s
 
         def heal(seconds: float) -> None:
+            self.healing_s = seconds
             if (healer := watched.healer()) is not None:
                 healer.interval_s = seconds
 
         def analyse(seconds: float) -> None:
+            self._review_every = timedelta(seconds=seconds)
             if self._analyst is not None:
-                self._analyst.cadence.every = timedelta(seconds=seconds)
+                self._analyst.cadence.every = self._review_every
 
         self._governing.intervals |= {
             "health": around(health.interval_s, partial(setattr, health, "interval_s")),
@@ -165,7 +174,7 @@ class Reviews:
             told = partial(setattr, writer, "interval_s")
             self._governing.intervals[writer.name] = around(writer.interval_s, told, factor=10.0)
 
-    def _daily(self) -> DailyReports:
+    def _daily(self, board: AlertBoard) -> DailyReports:
         books = HouseBooks(
             self._folder, clock=self._clock, in_flight=self._in_flight, threads=self._threads
         )
@@ -177,6 +186,7 @@ class Reviews:
             threads=self._threads,
             publish=self._publish,
             run_now=None if self._market.mode in APART else self._clock.now,
+            left_open=bool(board.open_keys(DAILY_ALERT)),
         )
 
     def _meetings(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-from meta_agents.overseer_file import ALERT_KEY, FileKeeper, OnFile
+from meta_agents.overseer_file import AGAIN_S, ALERT_KEY, FileKeeper, OnFile
+from roboinvest.core.errors import TryLater
 from roboinvest.core.events import AlertRaised, AlertResolved, Event
 from roboinvest.runtime.in_flight import InFlight
 from roboinvest.runtime.oversight.cadence import Cadence, keep
@@ -86,3 +88,44 @@ def test_a_file_that_breaks_is_one_alert_and_the_work_goes_on_when_it_is_whole(
     assert [at for at in done if 3_700 < at < 7_300] == []
     assert [at for at in done if at < 3_700] != []
     assert len([at for at in done if at > 7_300]) >= 5
+
+
+def test_a_disk_that_stays_full_is_one_alert_and_not_one_a_minute(tmp_path: Path) -> None:
+    """A full disk lets us open the file and read it; only what is written fails."""
+    in_flight, said, tries = InFlight(), list[Event](), list[float]()
+    full_s, in_the_way = 1_800.0, tmp_path / f"{FILE_NAME}.probe"
+
+    class Writer:
+        name = "writer"
+
+        async def run(self, _: ServiceContext) -> None:
+            tries.append(asyncio.get_running_loop().time())
+            if tries[-1] < full_s:
+                in_the_way.mkdir(exist_ok=True)
+                raise TryLater("overseer.db cannot be written to now (disk is full)")
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            threads = Threads(pool, in_flight)
+            keeper = FileKeeper(
+                tmp_path / FILE_NAME, threads=threads, clock=LoopClock(), publish=said.append
+            )
+            service = OnFile("writer", keeper, lambda _: Writer())
+            running = asyncio.ensure_future(service.run(context()))
+            asyncio.get_running_loop().call_later(full_s, in_the_way.rmdir)
+            for _ in range(40):
+                await asyncio.sleep(60.0)
+                with contextlib.suppress(TryLater):
+                    await keeper.file()  # as whoever reads does, every minute
+            running.cancel()
+            await asyncio.wait({running})
+            keeper.close()
+
+    run_virtual(main, in_flight)
+    assert len(tries) == 2  # nobody is let near it meanwhile
+    assert {type(each) for each in said[:-1]} == {AlertRaised}
+    assert isinstance(said[-1], AlertResolved)
+    ago = said[-1].at - said[0].at
+    assert timedelta(seconds=full_s) <= ago <= timedelta(seconds=full_s + 2 * AGAIN_S)
+    assert not in_the_way.exists()

@@ -17,6 +17,7 @@ from numpy.random import default_rng
 
 from meta_agents.analyst_ports import HourOfTrading, StoredTrading
 from meta_agents.performance_analyst import ALERT_KEY, FILE_NAME, PerformanceAnalystAgent
+from meta_agents.report_schemas import PerformanceAnalysis
 from roboinvest.core.errors import TryLater
 from roboinvest.core.events import AlertRaised, AlertResolved, Event
 from roboinvest.core.oversight import hourly
@@ -274,6 +275,25 @@ def test_a_folder_that_cannot_be_written_is_an_alert_and_the_figures_are_kept(
         assert isinstance(published[-1], AlertResolved)
 
     with_analyst(tmp_path, ManualClock(NOON), work, published=published)
+
+
+def test_the_file_says_when_it_was_written_and_counts_on_over_a_start_and_over_damage(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "reports" / FILE_NAME
+
+    async def work(agent: PerformanceAnalystAgent) -> None:
+        await agent.review(NOON)
+
+    found = []
+    for clock in (NOON, NOON + HOUR):
+        with_analyst(tmp_path, ManualClock(clock), work)
+        written = PerformanceAnalysis.model_validate_json(file.read_text())
+        found.append((written.sequence, written.generated_at))
+    assert found == [(1, NOON), (2, NOON + HOUR)]
+    file.write_text('{"sequence": "many"}')
+    with_analyst(tmp_path, ManualClock(NOON), work)
+    assert PerformanceAnalysis.model_validate_json(file.read_text()).sequence == 1
 
 
 def test_names_from_outside_are_harmless_in_the_file(tmp_path: Path) -> None:

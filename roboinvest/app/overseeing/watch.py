@@ -34,7 +34,7 @@ from meta_agents.overseer_histories import HistoryKeeper
 from meta_agents.overseer_machine import PROCESS, Machine, MachineSense, Readings
 from meta_agents.overseer_models import MODEL
 from meta_agents.overseer_restores import Restorer
-from meta_agents.overseer_service import READINGS, SENSES, HealthService
+from meta_agents.overseer_service import READINGS, SENSES, UNWRITABLE, HealthService
 from meta_agents.overseer_standing import Standing
 from roboinvest.app.overseeing.hooks import offer_hooks
 from roboinvest.app.overseeing.parts import Parts, Surroundings
@@ -177,11 +177,14 @@ class Watch:
             looked=self._looked,
             interval_s=parts.settings.overseer.health_interval_s,
             was_blind=bool(self._around.board.open_keys(f"{HealthService.name}.{SENSES}")),
+            was_unwritable=bool(self._around.board.open_keys(UNWRITABLE)),
         )
 
     def _own_alert(self, agent: str) -> str | None:
         key = f"service.{agent}"
-        return key if self._around.board.open_keys(key) else self._around.away.key_of(agent)
+        # The whole key: `governance` and `governance_meeting` are two services.
+        is_open = "" in self._around.board.open_keys(key)
+        return key if is_open else self._around.away.key_of(agent)
 
     def _traits(self, agent: str) -> frozenset[Trait]:
         """Return what holds for an agent, and for the house.
@@ -265,7 +268,7 @@ class Watch:
             publish=self._tell_under_its_agent,
             left_open=self._around.board.open_keys(HEALED),
             observes_only=parts.observes_only,
-            interval_s=parts.settings.overseer.healing_interval_s,
+            interval_s=self._reviews.healing_s or parts.settings.overseer.healing_interval_s,
         )
         return self.healer
 

@@ -198,3 +198,37 @@ def test_nothing_has_run_is_said_as_such(tmp_path: Path) -> None:
                 await house.books.run_now()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("ahead", [7 * HOUR, 10 * HOUR, 3 * DAY])
+def test_a_report_made_by_a_clock_that_ran_ahead_gives_way_to_that_of_the_real_day(
+    tmp_path: Path, ahead: timedelta
+) -> None:
+    evening = datetime(2026, 1, 5, 22, 0, tzinfo=UTC)  # 17:00 in New York, of the first day
+    in_flight = InFlight()
+
+    async def main() -> None:
+        clock = LoopClock(evening)
+        await ticks_at(tmp_path, in_flight, START)
+        with report_house(tmp_path, clock, in_flight, run_now=clock.now) as house:
+            clock.set_forward(ahead.total_seconds())
+            assert FIRST in await house.reports.make_due()
+            clock.set_forward(-ahead.total_seconds())
+            assert await house.reports.make_due() == ()
+            await asyncio.sleep(7 * HOUR.total_seconds() + 30.0)
+            assert await house.reports.make_due() == (FIRST,)
+            assert house.archive.read(FIRST).generated_at == clock.now()
+            await asyncio.sleep(DAY.total_seconds())
+            assert await house.reports.make_due() == (FIRST + DAY,)
+
+    run_virtual(main, in_flight)
+
+
+def test_a_process_that_starts_later_does_not_believe_a_report_of_a_time_to_come(
+    tmp_path: Path,
+) -> None:
+    live(tmp_path, START, HOUR)
+    live(tmp_path, START + 3 * DAY, HOUR)  # by a clock that runs ahead
+    live(tmp_path, START + 2 * HOUR, DAY)
+    path = tmp_path / "reports/governance_reports" / f"daily_report_{FIRST}.json"
+    assert '"generated_at":"2026-01-06T05:0' in path.read_text().replace(": ", ":")
