@@ -80,7 +80,6 @@ def test_nothing_gets_out_and_the_next_honest_job_is_served(tier: Tier, set_trap
     assert leaks_in(tier, QUICK, set_trap) == []
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("tier", [Tier.B, Tier.A])
 def test_what_loops_is_ended_by_its_cpu_seconds(tier: Tier, set_trap: Trap) -> None:
     needs(tier)
