@@ -47,8 +47,9 @@ test: $(RUNTIME) $(DEV)
 	@$(BIN)/python -m pytest -q -n 2 -m 'not campaign and not soak and not alone' $(ARGS)
 	@$(BIN)/python -m pytest -q -m 'alone and not campaign and not soak' $(ARGS) || test $$? -eq 5
 
+# One worker plays a whole file: its tests may be the life of one daemon, in order.
 campaign: $(RUNTIME) $(DEV)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'campaign and not alone' $(ARGS) || test $$? -eq 5
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'campaign and not alone' $(ARGS) || test $$? -eq 5
 	@$(BIN)/python -m pytest -q -m 'campaign and alone' $(ARGS) || test $$? -eq 5
 
 soak: $(RUNTIME) $(DEV)

@@ -177,7 +177,7 @@ def test_make_campaign_runs_what_is_watched_by_the_clock_apart(workshop: Worksho
     workshop.calls()
     assert workshop.make("campaign", "ARGS=tests/core")[0] == 0
     assert workshop.calls() == [
-        "-m pytest -q -n 2 --dist loadgroup -m campaign and not alone tests/core",
+        "-m pytest -q -n 2 --dist loadfile -m campaign and not alone tests/core",
         "-m pytest -q -m campaign and alone tests/core",
     ]
 

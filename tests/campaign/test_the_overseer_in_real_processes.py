@@ -33,12 +33,7 @@ from tests.fakes.process_faults import (
 )
 from tests.fakes.processes import Daemon, side_by_side
 
-# One worker plays them all, in order: it is one daemon's life.
-pytestmark = [
-    pytest.mark.campaign,
-    pytest.mark.timeout(240),
-    pytest.mark.xdist_group("overseer"),
-]
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(240)]
 
 SEED: Final = 7
 TWO_LOOKS_S: Final = 2 * HEALTH_S
