@@ -14,6 +14,7 @@ from typing import Final
 from meta_agents.daily_report.days import APART
 from meta_agents.daily_report.document import DailyReport, Incident, ToDo
 from roboinvest.core.events import Severity
+from roboinvest.core.text.counting import counted
 
 MAX_LINES: Final = 40
 WIDTH: Final = 100
@@ -117,7 +118,8 @@ def _trading(report: DailyReport) -> Iterator[str]:
     won = (
         f", {rate.value:.0%} won (95 % interval {rate.low:.0%} to {rate.high:.0%})" if rate else ""
     )
-    yield f"  {found.round_trips or 0} round trips{won}, {found.fills or 0} fills"
+    trips, fills = counted(found.round_trips or 0, "round trip"), counted(found.fills or 0, "fill")
+    yield f"  {trips}{won}, {fills}"
 
 
 def _house(report: DailyReport) -> Iterator[str]:

@@ -16,6 +16,7 @@ from roboinvest.cli.options import ConfigOption, DataDirOption, ExitCode, JsonOp
 from roboinvest.cli.output import console, print_json
 from roboinvest.cli.settings import settings_of
 from roboinvest.core.errors import BadInput
+from roboinvest.core.text.counting import counted
 
 if TYPE_CHECKING:
     from roboinvest.app.options import Outcome
@@ -261,9 +262,10 @@ def _report_end(outcome: Outcome, *, as_json: bool) -> None:
         summary = outcome.summary
         decided = summary["decisions"]
         console().print(
-            f"Stopped ({outcome.reason}): {summary['ticks']} ticks in {summary['sessions']} "
-            f"sessions, {decided['BUY']} BUY, {decided['SELL']} SELL, {decided['HOLD']} HOLD, "
-            f"{summary['fills']} fills, equity {summary['equity_end']:,.2f} USD "
+            f"Stopped ({outcome.reason}): {counted(summary['ticks'], 'tick')} in "
+            f"{counted(summary['sessions'], 'session')}, "
+            f"{decided['BUY']} BUY, {decided['SELL']} SELL, {decided['HOLD']} HOLD, "
+            f"{counted(summary['fills'], 'fill')}, equity {summary['equity_end']:,.2f} USD "
             f"(buy and hold {summary['benchmark_equity_end']:,.2f}).",
             markup=False,
         )

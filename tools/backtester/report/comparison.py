@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from roboinvest.core.errors import BadInput
+from roboinvest.core.text.counting import counted
 from tools.backtester.contract import BacktestResult
 from tools.backtester.report.charts.lines import LINES, returns_chart, spark
 from tools.backtester.report.definitions import FIGURES, Definition
@@ -20,7 +21,7 @@ from tools.backtester.report.measures.curves import days_of
 from tools.backtester.report.notices import Notice, Weight, notices_of
 from tools.backtester.report.tables import FigureRow, figure_rows
 from tools.backtester.report.templating import rendered
-from tools.backtester.report.words import counted, day_text, listed
+from tools.backtester.report.words import day_text, listed
 
 SHOWN: Final = (
     *("total_return", "annual_return", "sharpe", "max_drawdown", "trades"),

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from markupsafe import Markup
 
+from roboinvest.core.text.counting import counted
 from tools.backtester.contract import BacktestResult, RoundTrip
 from tools.backtester.report.charts.bars import balance, histogram
 from tools.backtester.report.charts.candles import levels_out_of_sight, trade_chart
@@ -53,7 +54,6 @@ from tools.backtester.report.templating import rendered
 from tools.backtester.report.words import (
     MONTHS,
     UNKNOWN,
-    counted,
     day_text,
     exchange_time,
     iso_utc,

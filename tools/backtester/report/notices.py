@@ -16,11 +16,12 @@ from typing import Final
 import numpy as np
 
 from roboinvest.core.market.grid import from_units
+from roboinvest.core.text.counting import counted
 from tools.backtester.contract import BacktestResult
 from tools.backtester.leaks.findings import Verdict
 from tools.backtester.report.evidence import Evidence
 from tools.backtester.report.measures.curves import days_of
-from tools.backtester.report.words import counted, day_text, listed, number, percent, sentence, usd
+from tools.backtester.report.words import day_text, listed, number, percent, sentence, usd
 
 FEW_TRADES: Final = 30
 FEW_DAYS: Final = 60

@@ -5,12 +5,13 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import Final
 
+from roboinvest.core.text.counting import counted
 from tools.backtester.contract import BacktestResult
 from tools.backtester.report.evidence import Evidence
 from tools.backtester.report.measures.costs import costs_of
 from tools.backtester.report.notices import Notice, notices_of
 from tools.backtester.report.tables import FigureRow, figure_rows, headline
-from tools.backtester.report.words import UNKNOWN, counted, usd
+from tools.backtester.report.words import UNKNOWN, usd
 
 MOST_LINES: Final = 20
 WIDTH: Final = 100

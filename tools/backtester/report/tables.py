@@ -9,13 +9,13 @@ from typing import Final
 
 from roboinvest.core.fills import FillRules
 from roboinvest.core.risk import limits_snapshot
+from roboinvest.core.text.counting import counted
 from tools.backtester.contract import BacktestResult
 from tools.backtester.report.definitions import FIGURES, Definition, value_of
 from tools.backtester.report.evidence import Evidence
 from tools.backtester.report.measures.costs import costs_of, exposure_by_bar, reckoning
 from tools.backtester.report.words import (
     UNKNOWN,
-    counted,
     day_text,
     listed,
     number,

@@ -92,11 +92,6 @@ def exchange_time(at: int) -> datetime:
     return from_ns(at).astimezone(ZoneInfo(EXCHANGE_ZONE))
 
 
-def counted(n: int, one: str, many: str = "") -> str:
-    """Return a number with its noun: "1 trade", "2 trades"."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def listed(parts: list[str]) -> str:
     """Return parts as a person lists them."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""

@@ -10,10 +10,11 @@ import numpy as np
 from markupsafe import Markup
 
 from roboinvest.core.market.bars import Floats
+from roboinvest.core.text.counting import counted
 from tools.backtester.report.charts.picture import MINUS, Chart, Picture
 from tools.backtester.report.charts.scale import FULL, Scale, Tick, number_text, round_step
 from tools.backtester.report.measures.curves import Bin, bins
-from tools.backtester.report.words import UNKNOWN, counted
+from tools.backtester.report.words import UNKNOWN
 
 FEWEST: Final = 5  # values below which a histogram shows nothing
 _GAP: Final = 3  # thousandths between bars
