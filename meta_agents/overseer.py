@@ -277,8 +277,9 @@ class Overseer:
                 above = self._above(at, healths, causes, before.get(at))
                 if above is None:
                     break
-                self._follows[at] = at = above
-                chain.append(at)
+                self._follows[at] = above
+                chain.append(above)
+                at = above
             found.update(dict.fromkeys(chain, found.get(at, at)))
         return found
 

@@ -74,3 +74,14 @@ def test_agreement_with_the_broker_ends_what_an_earlier_run_left_open(gate: Trad
     assert ended == ["broker.order.b", "broker.order.a", "broker.unknown.c"]
     guard.on_state(TradingState.READY, "orders and positions agree with the broker")
     assert len(heard) == 4
+
+
+def test_what_this_run_tells_again_is_not_ended_by_an_agreement_about_something_else(
+    gate: TradingGate,
+) -> None:
+    heard = list[Event]()
+    guard = guard_of(gate, heard)
+    guard.resume(["away", "order.a"])
+    guard.raised("broker.away", "orders were not read twice")
+    guard.on_state(TradingState.READY, "orders and positions agree with the broker")
+    assert [event.key for event in heard if isinstance(event, AlertResolved)] == ["broker.order.a"]
